@@ -1,0 +1,246 @@
+"""What every few-shot experiment shares: its options, and one run from the data to the pictures."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from jaxdl.train import command
+
+if TYPE_CHECKING:  # JAX would slow --help down
+    import jax
+
+    from jaxdl.train.state import Method
+
+# Options that say how a run is used, not what it is: they may change when it is resumed.
+NOT_OF_THE_RUN = ("preset", "data_dir", "workdir", "eval_only", "checkpoint")
+# Options of the test alone: they may change with --eval-only.
+OF_THE_TEST = ("dataset", "episodes", "eval_queries", "eval_rotations", "eval_inner_steps")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Options of every few-shot experiment."""
+
+    preset: str
+    dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
+    """Characters to learn from: Omniglot, or the embedded glyphs, which need no files; `auto` is
+    Omniglot if it is prepared or can be downloaded, else glyphs."""
+    data_dir: Path | None = None
+    """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    workdir: Path | None = None
+    """Where the results go and a stopped run goes on; by default a folder of runs/ named by the
+    data set, way, shot and seed."""
+    eval_only: bool = False
+    """Test the checkpoint in the workdir, also on another data set than it was trained on."""
+    checkpoint: Literal["latest", "best"] = "latest"
+    """Which checkpoint --eval-only tests; best is by validation accuracy."""
+    seed: int = 0
+    """Of the parameters and of the training episodes; the test episodes are always the same."""
+    way: int = 5
+    """Classes in an episode."""
+    shot: int = 1
+    """Labelled drawings of each class."""
+    queries: int = 5
+    """Drawings of each class to be classified in a training episode."""
+    eval_queries: int = 15
+    """The same in a validation or test episode."""
+    episodes: int = 1000
+    """Test episodes."""
+    split: Literal["random", "vinyals", "lake"] = "random"
+    """Training, validation and test classes: a random 1,100/100/423 of Omniglot's characters,
+    Vinyals' 1,028/172/423, or Lake's background and evaluation alphabets."""
+    split_seed: int = 0
+    """Which random split."""
+    rotations: Literal["none", "random", "classes"] = "random"
+    """Of the training classes: each class of an episode turned by a random multiple of 90 degrees,
+    or the rotations as classes of their own."""
+    eval_rotations: Literal["none", "random", "classes"] = "random"
+    """Of the validation and test classes."""
+    resize: Literal["lanczos_grey", "nearest_binary"] = "lanczos_grey"
+    """How 105 pixels become 28; `nearest_binary` is what published code gets from Pillow."""
+    meta_batch: int = 32
+    """Tasks per outer step."""
+    learning_rate: float = 2e-3
+    """Of the outer loop (Adam)."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Of the outer learning rate, over all the steps."""
+    steps: int = 1500
+    """Outer steps."""
+    eval_every: int = 250
+    """Outer steps between validations, each followed by a checkpoint."""
+    eval_episodes: int = 100
+    """Validation episodes."""
+    log_every: int = 10
+    """Outer steps between lines of metrics.jsonl, and at most per call of the compiled program."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Built:
+    """A method, ready to run."""
+
+    method: "Method"
+    predict: "Callable[[Any, Any, jax.Array], dict[str, jax.Array]]"
+    """`(params, support, images) -> {mode: logits}` before, between and after the inner steps."""
+    headline: Literal["transductive", "inductive"]
+    """The mode that the method was trained in: validated, printed first."""
+
+
+def stored(config: Config) -> dict[str, Any] | None:
+    """Returns the options of the run that --eval-only is about; see `command.parse`."""
+    from jaxdl.train.report import Report
+
+    if not config.eval_only:
+        return None
+    options = Report(config.workdir).config() if config.workdir else None
+    if options is None:
+        raise ValueError(
+            f"--eval-only needs a --workdir with a finished or stopped run, got {config.workdir}"
+        )
+    return options
+
+
+def run(experiment: str, config: Config, build: Callable[[Config, Any], Built]) -> None:
+    """Trains, or resumes, or only tests; writes the result and the pictures.
+
+    Args:
+      experiment: name of the module that is run.
+      config: its options.
+      build: from the options and the optimizer.
+    """
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from jaxdl.data import characters, episodes, pictures
+    from jaxdl.data.protocol import Protocol, split_classes
+    from jaxdl.ops.metrics import Moments
+    from jaxdl.train.checkpoint import Checkpoints, digest
+    from jaxdl.train.evaluation import compile_evaluation
+    from jaxdl.train.loop import fit
+    from jaxdl.train.report import Report
+    from jaxdl.train.step import compile_step, data_mesh
+
+    command.require_positive(
+        config,
+        *("meta_batch", "steps", "eval_every", "eval_episodes", "log_every", "episodes"),
+        "learning_rate",
+    )
+    dataset, data = characters.load(config.dataset, data_dir=config.data_dir, resize=config.resize)
+    config = dataclasses.replace(config, dataset=dataset)
+    protocol = command.pick(Protocol, config)
+    splits = split_classes(data, config.split, config.split_seed)
+    for part, spec in (("train", protocol.train_spec), ("test", protocol.eval_spec)):
+        spec.check(splits[part])
+    protocol.eval_spec.check(splits["validation"])
+    images = {part: jax.device_put(array) for part, array in splits.items()}
+
+    rate = optax.cosine_decay_schedule(config.learning_rate, config.steps)
+    built = build(config, optax.adam(rate if config.schedule == "cosine" else config.learning_rate))
+    mesh = data_mesh()
+
+    def sample(key, images):
+        return episodes.sample_meta_batch(key, images, protocol.train_spec, config.meta_batch)
+
+    evaluate = compile_evaluation(
+        built.method.eval_step,
+        lambda key, images: episodes.sample_episode(key, images, protocol.eval_spec),
+        per_call=mesh.size * math.ceil(20 / mesh.size),
+        mesh=mesh,
+    )
+
+    def validate(state):
+        measured = evaluate(state, images["validation"], jax.random.key(1), config.eval_episodes)
+        accuracy = measured[f"accuracy/{built.headline}"]
+        return {"loss": measured["loss"].mean[-1], "accuracy": accuracy.mean[-1]}
+
+    folder = f"{experiment}-{dataset}-{config.way}w{config.shot}s-seed{config.seed}"
+    report = Report(config.workdir or Path("runs") / folder)
+    options = options_of(config)
+    if config.eval_only:
+        check_options(report.config() or {}, options)
+    else:
+        report.check_config(options)
+    key = jax.random.key(config.seed)
+    state = jax.jit(lambda key: built.method.init(key, sample(key, images["train"])))(key)
+    with Checkpoints(report.workdir / "checkpoints") as checkpoints:
+        if config.eval_only:
+            best = checkpoints.best_step() if config.checkpoint == "best" else None
+            state, _ = checkpoints.restore(state, best)
+        else:
+            steps_per_call = math.gcd(config.steps, config.eval_every, config.log_every)
+            step = compile_step(
+                built.method.train_step, mesh=mesh, steps_per_call=steps_per_call, sample=sample
+            )
+            state = fit(
+                step,
+                state,
+                lambda _: images["train"],
+                steps=config.steps,
+                steps_per_call=steps_per_call,
+                evaluate=validate,
+                eval_every=config.eval_every,
+                log_every=config.log_every,
+                checkpoints=checkpoints,
+                report=report,
+                metadata={"config": options, "protocol": dataclasses.asdict(protocol)},
+                rate_unit=("tasks", config.meta_batch),
+            )
+            report.write_curves(chance=1 / config.way)
+
+    test_key = jax.random.key(2)
+    measured = evaluate(state, images["test"], test_key, config.episodes)
+    metrics = {}
+    for name, moments in measured.items():
+        per_step = [Moments(t, s, moments.count) for t, s in zip(*moments[:2], strict=True)]
+        metrics[name] = per_step[-1]
+        metrics |= {f"{name}/after_{s}_steps": value for s, value in enumerate(per_step)}
+    suffix = f"-{dataset}" if config.eval_only else ""
+    result = report.write_result(
+        f"result{suffix}.json",
+        experiment=experiment,
+        dataset=dataset,
+        protocol=dataclasses.asdict(protocol),
+        metrics=metrics,
+        seed=config.seed,
+        steps=int(state.step),
+        params_sha256=digest(state.params),
+    )
+    episode = episodes.sample_episode(test_key, images["test"], protocol.eval_spec)
+    logits = jax.jit(built.predict)(state.params, episode["support"], episode["query"]["image"])
+    predicted = jnp.argmax(logits[built.headline], -1)
+    picture = pictures.episode_figure(episode, predicted[0], predicted[-1])
+    report.save_figure(picture, f"episode{suffix}.png")
+
+    other = {"transductive": "inductive", "inductive": "transductive"}[built.headline]
+    shown = [
+        "{:.2f} ± {:.2f} % {}".format(
+            100 * result["metrics"][f"accuracy/{mode}"]["mean"],
+            100 * result["metrics"][f"accuracy/{mode}"]["ci95"],
+            mode,
+        )
+        for mode in (built.headline, other)
+    ]
+    print(f"{experiment}: {', '.join(shown)} ({protocol}); see {report.workdir}")
+
+
+def options_of(config: Any) -> dict[str, Any]:
+    """Returns the options that define a run, as a JSON object."""
+    return {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
+
+
+def check_options(trained: dict[str, Any], tested: dict[str, Any]) -> None:
+    """Raises ValueError unless the trained model would be tested, and on new classes."""
+    differing = [
+        name
+        for name in trained
+        if trained[name] != tested.get(name)
+        and name not in OF_THE_TEST
+        # On another data set every class is new, whatever the split.
+        and not (name in ("split", "split_seed") and trained["dataset"] != tested["dataset"])
+    ]
+    if differing:
+        raise ValueError(
+            f"--eval-only can change {', '.join(OF_THE_TEST)}, but not {', '.join(differing)}"
+        )

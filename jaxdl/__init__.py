@@ -1,0 +1,1 @@
+"""jaxdl: compiled training steps for deep learning in JAX."""

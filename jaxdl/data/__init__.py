@@ -1,0 +1,1 @@
+"""Data sets as arrays, compiled samplers, evaluation protocols."""

@@ -1,0 +1,1 @@
+"""Pure maths on arrays: no parameters, no state, no I/O."""

@@ -1,0 +1,351 @@
+"""Checkpoints: written in the background, kept by age and score, verified when read back.
+
+Orbax writes the arrays and makes each checkpoint appear at once or not at all. Added here are
+what it leaves out: a digest (it restores flipped bytes without complaint), typed keys and empty
+arrays, the removal of old checkpoints by one rename (so that a kill leaves no half-removed one),
+and errors of one sentence.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+
+from jaxdl.train.report import differences
+from jaxdl.train.state import TrainState
+
+_DISCARDED = "discarded"  # old checkpoints are renamed into this folder, then removed
+_KEY_KINDS = ("threefry2x32", "rbg", "unsafe_rbg")
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that could not be written, or not be read back exactly."""
+
+
+def digest(tree: Any) -> str:
+    """Returns the SHA-256 of the path, type, shape and bytes of every leaf, in hexadecimal.
+
+    Args:
+      tree: pytree of arrays and typed PRNG keys, any shapes.
+    """
+    return _digest(_types(tree), _host_copy(tree))
+
+
+class Checkpoints:
+    """The checkpoints of one run: the newest few and the one with the best score.
+
+    Opening reads what is there and writes nothing, so another program may look at the
+    checkpoints of a run that is still training. Use as a context manager, or call `close`.
+    """
+
+    def __init__(self, directory: str | os.PathLike, keep: int = 2):
+        """Opens a folder of checkpoints, which need not exist yet.
+
+        Args:
+          directory: the folder; each checkpoint is a folder in it, named by its step.
+          keep: how many of the newest checkpoints to keep, at least 1; the best is kept besides.
+
+        Raises:
+          CheckpointError: a checkpoint in the folder is damaged.
+        """
+        if keep < 1:
+            raise ValueError(f"keep must be at least 1, got {keep}")
+        self.directory = Path(directory)
+        self._about: dict[int, dict[str, Any]] = {}  # by step: all that is known but the arrays
+        self._saving: int | None = None  # the step that is being written in the background
+        _quieten()
+        self._policy = _NewestAndBest(keep, self._best)
+        for attempt in range(5):  # a run that is training may rename a folder while we look
+            try:
+                self._open()
+            except (OSError, CheckpointError) as error:
+                if attempt < 4:
+                    time.sleep(0.05)
+                elif isinstance(error, CheckpointError):
+                    raise
+                else:
+                    message = f"cannot open {self.directory}: {_reason(error)}"
+                    raise CheckpointError(message) from error
+            else:
+                break
+
+    def _open(self) -> None:
+        self._manager = ocp.CheckpointManager(
+            self.directory.absolute(),
+            options=ocp.CheckpointManagerOptions(
+                create=False, todelete_subdir=_DISCARDED, preservation_policy=self._policy
+            ),
+        )
+        self._about = {step: self._read_about(step) for step in self._manager.all_steps()}
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # An exception on its way out says more than the failed save that it may have caused.
+        with contextlib.nullcontext() if kind is None else contextlib.suppress(CheckpointError):
+            self.close()
+
+    def latest_step(self) -> int | None:
+        """Returns the newest step saved, None when there is none."""
+        return max(self._manager.all_steps(), default=None)
+
+    def best_step(self) -> int | None:
+        """Returns the step of the highest score, the newest of equals; of none scored, the newest.
+
+        None when there is no checkpoint.
+        """
+        return self._best(self._manager.all_steps())
+
+    def score(self, step: int) -> float | None:
+        """Returns the score that the checkpoint of `step` was saved with."""
+        return self._about[step]["score"]
+
+    def save(
+        self, state: TrainState, *, metadata: Mapping[str, Any], score: float | None = None
+    ) -> None:
+        """Copies the state to the host and writes it in the background; waits for the save before.
+
+        A checkpoint of the same step is replaced.
+
+        Args:
+          state: all its leaves arrays; may be donated as soon as this returns.
+          metadata: JSON object kept beside the arrays: config, protocol.
+          score: higher is better; None for a checkpoint that was not evaluated.
+
+        Raises:
+          CheckpointError: this save, or the one before it, failed; nothing half-written remains.
+        """
+        self.wait()
+        types, host = _types(state), _host_copy(state)
+        step = int(host[".step"])
+        about = {
+            "step": step,
+            "score": score,
+            "metadata": json.loads(json.dumps(metadata)),  # as it will be read: lists, str keys
+            "leaves": types,
+            "state_sha256": _digest(types, host),
+        }
+        arrays = {name: value for name, value in host.items() if value.size}
+        with self._saves(step):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            if shutil.disk_usage(self.directory).free < sum(a.nbytes for a in arrays.values()):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if step in self._manager.all_steps():
+                self._manager.delete(step)
+            self._about[step] = about
+            self._saving = step
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(arrays),
+                    about=ocp.args.JsonSave({**about, "sha256": _json_digest(about)}),
+                ),
+                force=True,
+            )
+
+    def restore(
+        self, template: TrainState, step: int | None = None
+    ) -> tuple[TrainState, dict[str, Any]]:
+        """Reads a checkpoint back, bit for bit.
+
+        Args:
+          template: a state of the same structure, shapes and types, concrete or from
+            `jax.eval_shape`; committed leaves and leaves with a sharding say where arrays go.
+          step: which checkpoint; the newest when None.
+
+        Returns:
+          (state, metadata).
+
+        Raises:
+          CheckpointError: there is none, it is damaged, or it does not fit the template.
+        """
+        self.wait()
+        steps = self._manager.all_steps()
+        if not steps:
+            raise CheckpointError(f"no checkpoint in {self.directory}: train first")
+        step = max(steps) if step is None else step
+        if step not in steps:
+            raise CheckpointError(f"no checkpoint of step {step} in {self.directory}, only {steps}")
+        about, types = self._about[step], _types(template)
+        if differing := differences(about["leaves"], types):
+            raise CheckpointError(
+                f"the checkpoint of step {step} in {self.directory} is of another model: "
+                f"{differing[0]} ({len(differing)} such differences)"
+            )
+        raw = {name: jax.eval_shape(_raw, leaf) for name, leaf in _named(template)}
+        host = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in raw.items()}
+        wanted = {name: value for name, value in host.items() if value.size}
+        try:
+            args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
+            host |= self._manager.restore(step, args=args).state
+        except Exception as error:  # each kind of damage raises another type
+            raise self._damaged(step, "its arrays cannot be read") from error
+        if _digest(types, host) != about["state_sha256"]:
+            raise self._damaged(step, "its arrays are not those that were saved")
+        leaves = [_place(host[name], leaf) for name, leaf in _named(template)]
+        return jax.tree.unflatten(jax.tree.structure(template), leaves), about["metadata"]
+
+    def wait(self) -> None:
+        """Returns when the last save is on the disk.
+
+        Raises:
+          CheckpointError: that save failed.
+        """
+        if self._saving is not None:
+            with self._saves(self._saving):
+                self._manager.wait_until_finished()
+            self._saving = None
+
+    def close(self) -> None:
+        """Waits for the last save and lets go of the folder; raises what `wait` raises."""
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+            shutil.rmtree(self.directory / _DISCARDED, ignore_errors=True)
+
+    def _best(self, steps: list[int]) -> int | None:
+        scored = [s for s in steps if self.score(s) is not None]
+        return max(scored or steps, key=lambda s: (self.score(s) or 0.0, s), default=None)
+
+    def _read_about(self, step: int) -> dict[str, Any]:
+        try:
+            args = ocp.args.Composite(about=ocp.args.JsonRestore())
+            about = self._manager.restore(step, args=args).about
+            found = about.pop("sha256")
+        except Exception as error:  # each kind of damage raises another type
+            raise self._damaged(step, "its description cannot be read") from error
+        if found != _json_digest(about):
+            raise self._damaged(step, "its description is not the one that was saved")
+        return about
+
+    def _damaged(self, step: int, how: str) -> CheckpointError:
+        others = [s for s in self._manager.all_steps() if s != step]
+        then = f"to use that of step {max(others)}" if others else "to start from the beginning"
+        return CheckpointError(
+            f"the checkpoint of step {step} is damaged, {how}: delete {self.directory / str(step)}"
+            f" {then}"
+        )
+
+    @contextlib.contextmanager
+    def _saves(self, step: int):
+        try:
+            yield
+        except Exception as error:
+            self._saving = None
+            kept = [s for s in self._manager.all_steps() if s != step]
+            with contextlib.suppress(OSError):
+                self._sweep()
+            raise CheckpointError(
+                f"cannot save step {step} in {self.directory}: {_reason(error)}; "
+                + (f"the checkpoint of step {max(kept)} is kept" if kept else "none is there yet")
+            ) from error
+
+    def _sweep(self) -> None:
+        """Removes what a killed or failed save left; only while no save is in flight."""
+        for left in [self.directory / _DISCARDED, *self.directory.glob("*.orbax-checkpoint-tmp*")]:
+            shutil.rmtree(left, ignore_errors=True)
+
+
+class _NewestAndBest:
+    """Orbax preservation policy; its own BestN would need the scores in a file of no digest."""
+
+    def __init__(self, newest: int, best: Callable[[list[int]], int | None]):
+        self._newest, self._best = newest, best
+
+    def should_preserve(self, checkpoints, *, context) -> list[bool]:
+        del context
+        steps = [c.step for c in checkpoints]
+        kept = {*steps[-self._newest :], self._best(steps)}
+        return [s in kept for s in steps]
+
+
+def _named(tree: Any) -> list[tuple[str, Any]]:
+    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [(jax.tree_util.keystr(path), leaf) for path, leaf in paths]
+
+
+def _types(tree: Any) -> dict[str, str]:
+    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _named(tree)}
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _raw(leaf: Any) -> Any:
+    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+
+
+def _host_copy(tree: Any) -> dict[str, np.ndarray]:
+    # np.asarray would be a view of a device buffer that the next step is about to overwrite.
+    return {name: np.array(_raw(leaf)) for name, leaf in _named(tree)}
+
+
+def _place(value: np.ndarray, like: Any) -> jax.Array:
+    array = jnp.array(value)
+    if _is_key(like):
+        kind = next(k for k in _KEY_KINDS if jax.random.key(0, impl=k).dtype == like.dtype)
+        array = jax.random.wrap_key_data(array, impl=kind)
+    # A leaf that is not committed to a device must stay so: jit may then move it freely.
+    pinned = getattr(like, "committed", True) and getattr(like, "sharding", None)
+    return jax.device_put(array, pinned) if pinned else array
+
+
+def _digest(types: Mapping[str, str], host: Mapping[str, np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for name, kind in types.items():
+        total.update(f"{name} {kind}\n".encode())
+        total.update(host[name].tobytes())
+    return total.hexdigest()
+
+
+def _json_digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _reason(error: BaseException) -> str:
+    """The one line of an error that tells a person what to do about it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO):
+        if os.strerror(code) in str(error):  # the C++ layers put it at the end of a long text
+            return os.strerror(code)
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _quieten() -> None:
+    """Keeps Orbax from printing the tracebacks of errors that it raises as well."""
+    logging.getLogger("absl").addFilter(_not_from_orbax)
+    if not isinstance(sys.unraisablehook, _NotClosedLoop):
+        sys.unraisablehook = _NotClosedLoop(sys.unraisablehook)
+
+
+def _not_from_orbax(record: logging.LogRecord) -> bool:
+    return "orbax" not in record.pathname
+
+
+class _NotClosedLoop:
+    """When one of several arrays fails, Orbax closes the loop in which the others still answer."""
+
+    def __init__(self, otherwise: Callable[[Any], object]):
+        self._otherwise = otherwise
+
+    def __call__(self, raised: Any) -> None:
+        if str(raised.exc_value) != "Event loop is closed":
+            self._otherwise(raised)

@@ -1,0 +1,146 @@
+"""The command line of every experiment: its options, its error messages and its exit codes.
+
+Imports nothing heavy, so that `--help` is quick: an experiment's `main` imports JAX.
+
+    0    done
+    2    a mistake in the options, the data or the files: one sentence on standard error
+    130  Ctrl-C, 143 SIGTERM: saved, and the sentence says how to go on
+    1    a bug: a traceback
+
+An error counts as the user's when it is an OSError, or a ValueError raised by this library or the
+experiment itself; a ValueError out of JAX or NumPy is a bug of ours. JAXDL_DEBUG=1 in the
+environment shows the traceback of every error.
+"""
+
+import dataclasses
+import os
+import shlex
+import signal
+import sys
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import tyro
+
+C = TypeVar("C")
+Presets = Mapping[str, Mapping[str, Any]]
+
+
+def parse(
+    config: type[C],
+    presets: Presets | None = None,
+    argv: Sequence[str] | None = None,
+    *,
+    stored: Callable[[C], Mapping[str, Any] | None] | None = None,
+) -> C:
+    """Reads the command line into a config.
+
+    An option given on the command line always wins; then comes the stored config, then the
+    preset, then the default of the field.
+
+    Args:
+      config: flat, frozen, keyword-only dataclass, every field with a default; the string below
+        a field is its help.
+      presets: other defaults by the value of the field `preset`, which then must exist.
+      argv: the arguments; those of this process when None.
+      stored: from the config read so far, the options of an earlier run to take as defaults
+        (for `--eval-only`), or None.
+
+    Raises:
+      SystemExit: 0 after `--help`, 2 after a bad option, with the message printed.
+      ValueError: the stored config has an option that there is none of here.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    default = config()
+    if presets is not None:
+        name = _preset(config, argv)
+        default = dataclasses.replace(default, **presets[name], preset=name)
+    chosen = _cli(config, default, argv)
+    earlier = stored(chosen) if stored else None
+    if earlier is None:
+        return chosen
+    known = {field.name for field in dataclasses.fields(config)}
+    if unknown := sorted(earlier.keys() - known):
+        raise ValueError(f"the stored config has options that are unknown here: {unknown}")
+    lists_to_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in earlier.items()}
+    return _cli(config, dataclasses.replace(default, **lists_to_tuples), argv)
+
+
+def run(
+    main: Callable[[C], Any],
+    config: type[C],
+    presets: Presets | None = None,
+    argv: Sequence[str] | None = None,
+    *,
+    stored: Callable[[C], Mapping[str, Any] | None] | None = None,
+) -> int:
+    """Runs an experiment as a command: `sys.exit(command.run(main, Config, PRESETS))`.
+
+    Args:
+      main: the experiment.
+      config: see `parse`.
+      presets: see `parse`.
+      argv: see `parse`.
+      stored: see `parse`.
+
+    Returns:
+      The exit code.
+    """
+    try:
+        main(parse(config, presets, argv, stored=stored))
+    except KeyboardInterrupt as stop:
+        again = shlex.join(sys.orig_argv)
+        said = str(stop) or "stopped at once; steps since the last checkpoint are lost"
+        print(f"{said}; to go on, type the same command: {again}", file=sys.stderr)
+        return 128 + getattr(stop, "signum", signal.SIGINT)
+    except (ValueError, OSError) as error:
+        if os.environ.get("JAXDL_DEBUG") == "1" or not _is_users(error, main.__module__):
+            raise
+        print(f"error: {_sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def pick(kind: type[C], config: Any) -> C:
+    """Builds a dataclass from the fields that it has in common with a config."""
+    names = {field.name for field in dataclasses.fields(kind)} & {*vars(config)}
+    return kind(**{name: getattr(config, name) for name in names})
+
+
+def require_positive(config: Any, *names: str) -> None:
+    """Raises ValueError when one of these options is 0, negative or not a number."""
+    for name in names:
+        value = getattr(config, name)
+        if not value > 0:
+            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
+
+
+def _cli(config: type[C], default: C, argv: list[str]) -> C:
+    spec = sys.modules["__main__"].__spec__
+    prog = f"python -m {spec.name}" if spec else None
+    return tyro.cli(config, default=default, args=argv, prog=prog)
+
+
+def _preset(config: type, argv: list[str]) -> str:
+    """Reads the option `preset` alone: the defaults of the others depend on it."""
+    kind = typing.get_type_hints(config)["preset"]
+    only = dataclasses.make_dataclass("Preset", [("preset", kind, config().preset)])
+    rest = [a for a in argv if a not in ("-h", "--help")]  # the help of the preset's own defaults
+    return tyro.cli(only, args=rest, return_unknown_args=True)[0].preset
+
+
+def _is_users(error: Exception, experiment: str) -> bool:
+    if isinstance(error, OSError):
+        return True
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    ours = {"jaxdl", "experiments", experiment.partition(".")[0]}
+    return trace.tb_frame.f_globals["__name__"].partition(".")[0] in ours
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    return " ".join(str(error).split())

@@ -1,0 +1,60 @@
+"""Evaluation over sampled examples, exact for any number of them and any number of devices."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxdl.ops.metrics import Moments
+from jaxdl.train.state import TrainState
+
+Evaluate = Callable[[TrainState, Any, jax.Array, int], dict[str, Moments]]
+
+
+def compile_evaluation(
+    eval_step: Callable[[TrainState, Any], dict[str, Moments]],
+    sample: Callable[[jax.Array, Any], dict[str, Any]],
+    *,
+    per_call: int,
+    mesh: Mesh | None = None,
+) -> Evaluate:
+    """Compiles the evaluation of a state on sampled examples (episodes, for few-shot learning).
+
+    Example i is drawn from `fold_in(key, i)`, so the examples depend neither on how many fit in one
+    call nor on the number of devices.
+
+    Args:
+      eval_step: `(state, batch) -> {name: Moments}`; the batch has a `weight`, [per_call].
+      sample: `(key, data) -> example`, one dict of arrays without a batch axis.
+      per_call: how many examples one compiled call takes; a multiple of the mesh's size.
+      mesh: the 1-D mesh that shares them; None for one device.
+
+    Returns:
+      `evaluate(state, data, key, examples) -> {name: Moments}` over that many examples, 1 or more,
+      summed on the host in float64.
+    """
+
+    # Two programs, so that data sets of different sizes share the larger one.
+    @jax.jit
+    def draw(data, key, first, examples):
+        index = first + jnp.arange(per_call)
+        if mesh is not None:
+            shared = NamedSharding(mesh, PartitionSpec("data"))
+            index = jax.lax.with_sharding_constraint(index, shared)
+        keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+        batch = jax.vmap(sample, (0, None))(keys, data)
+        return batch | {"weight": (index < examples).astype(jnp.float32)}
+
+    measure = jax.jit(eval_step)
+
+    def evaluate(state: TrainState, data: Any, key: jax.Array, examples: int) -> dict[str, Moments]:
+        parts = []
+        for first in range(0, examples, per_call):
+            moments = measure(state, draw(data, key, first, examples))
+            parts.append(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), moments))
+        return jax.tree.map(lambda *leaves: sum(leaves), *parts)
+
+    return evaluate

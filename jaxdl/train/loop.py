@@ -1,0 +1,318 @@
+"""The training loop: resumes exactly, never waits for a number, stops cleanly."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tqdm
+
+from jaxdl.train.report import Report, WorkdirError, differences
+from jaxdl.train.state import TrainState
+
+if TYPE_CHECKING:  # it brings in Orbax
+    from jaxdl.train.checkpoint import Checkpoints
+
+
+class NonFinite(ValueError):
+    """A metric or a parameter became infinite or not a number."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM, after the state was saved; `signum` and `step` say which and where."""
+
+    def __init__(self, message: str, signum: int, step: int):
+        super().__init__(message)
+        self.signum, self.step = signum, step
+
+
+def fit(
+    call: Callable[[TrainState, Any], tuple[TrainState, Mapping[str, jax.Array]]],
+    state: TrainState,
+    feed: Callable[[int], Any],
+    *,
+    steps: int,
+    steps_per_call: int,
+    evaluate: Callable[[TrainState], Mapping[str, float]],
+    eval_every: int,
+    log_every: int,
+    checkpoints: "Checkpoints",
+    report: Report,
+    metadata: Mapping[str, Any],
+    score: str | None = "accuracy",
+    rate_unit: tuple[str, int] = ("steps", 1),
+) -> TrainState:
+    """Trains to `steps`, going on from the newest checkpoint when there is one.
+
+    A run that was stopped or killed and then resumed gives, bit for bit, the state of one that
+    was not; metrics.jsonl differs only in `rate` and `seconds`. While call n runs, the metrics of
+    call n - 1 are read and logged, so the device never waits for a number, and at most two calls
+    are in flight.
+
+    The rows of metrics.jsonl hold the means over the steps of one call, not over all the steps
+    since the last row, so that they do not depend on where a run was interrupted.
+
+    Args:
+      call: a compiled step, `(state, data) -> (state, metrics)`; the metrics are scalars stacked
+        over the `steps_per_call` steps; the state may be donated.
+      state: where a new run starts; also the template of the checkpoint.
+      feed: gives the second argument of `call` from the number of steps taken; must be pure.
+      steps: of the whole run, counted from its beginning.
+      steps_per_call: of one call; must divide `steps`, `eval_every` and `log_every`.
+      evaluate: validation metrics of a state.
+      eval_every: steps between evaluations; one more comes at the end; a checkpoint follows each.
+      log_every: steps between rows of metrics.jsonl.
+      checkpoints: where to save and to resume from.
+      report: the folder of the run.
+      metadata: JSON object stored in each checkpoint: config, protocol.
+      score: the name in `evaluate`'s result, higher being better, by which the best checkpoint is
+        kept; None for none.
+      rate_unit: what the rate counts, and how many of it one step takes.
+
+    Returns:
+      The state after `steps` steps, which is in the newest checkpoint too.
+
+    Raises:
+      NonFinite: a metric or a parameter is not finite; names the step, counted from 1.
+      Interrupted: Ctrl-C or SIGTERM came; the state is saved. A second Ctrl-C does not wait.
+      ValueError: the counts of steps do not divide, or the folder is of another run.
+    """
+    if steps_per_call < 1:
+        raise ValueError(f"steps_per_call must be at least 1, got {steps_per_call}")
+    for name, count in (("steps", steps), ("eval_every", eval_every), ("log_every", log_every)):
+        if count < 1 or count % steps_per_call:
+            raise ValueError(
+                f"{name} must be a positive multiple of steps_per_call = {steps_per_call}, "
+                f"got {count}"
+            )
+    with report.exclusive(), _Signals() as signals:
+        state = _resume(state, checkpoints, metadata)
+        done = saved = int(state.step)
+        if done > steps or done % steps_per_call:
+            raise ValueError(
+                f"cannot go from step {done} to step {steps} by {steps_per_call} steps a call"
+            )
+        rows = report.truncate_after(done)
+        evaluated = done if any((r["step"], r["split"]) == (done, "valid") for r in rows) else 0
+        before = rows[-1]["seconds"] if rows else 0.0
+        pending = None
+        with (
+            _naming_what_is_kept(checkpoints),
+            _Log(report, done, steps, steps_per_call, log_every, rate_unit, before) as log,
+        ):
+            while True:
+                stopping = signals.received is not None
+                due = done > 0 and (done % eval_every == 0 or done == steps)
+                if pending and (due or stopping):
+                    log.train(*pending)
+                    pending = None
+                if due and not stopping and evaluated != done:
+                    with log.paused():
+                        values = {name: float(v) for name, v in evaluate(state).items()}
+                        _check_finite({k: np.array([v]) for k, v in values.items()}, done)
+                        _check_parameters(state, done)
+                        checkpoints.save(
+                            state, metadata=metadata, score=values[score] if score else None
+                        )
+                        # Last: this row tells a resumed run that the checkpoint has its score.
+                        log.valid(values)
+                    saved = evaluated = done
+                    continue  # a signal may have come meanwhile
+                if stopping or done == steps:
+                    break
+                previous = pending
+                state, metrics = call(state, feed(done))
+                done += steps_per_call
+                pending = (done, metrics)
+                if previous:
+                    log.train(*previous)
+            if saved != done:  # stopped between two evaluations
+                _check_parameters(state, done)
+                checkpoints.save(state, metadata=metadata)
+            checkpoints.wait()
+        if signals.received is not None:
+            where = f"after step {done} of {steps}, saved in {checkpoints.directory}"
+            raise Interrupted(
+                f"stopped by {signals.received.name} {where if done else 'before the first step'}",
+                signals.received,
+                done,
+            )
+    return state
+
+
+def _resume(
+    state: TrainState, checkpoints: "Checkpoints", metadata: Mapping[str, Any]
+) -> TrainState:
+    if checkpoints.latest_step() is None:
+        return state
+    state, there = checkpoints.restore(state)
+    if differing := differences(there, metadata):
+        raise WorkdirError(
+            f"the checkpoints in {checkpoints.directory} are of another run: "
+            f"{', '.join(differing)}; choose another --workdir"
+        )
+    return state
+
+
+def _check_finite(values: Mapping[str, np.ndarray], first: int) -> None:
+    """Raises NonFinite for the earliest bad value; entry i of each array is of step `first` + i."""
+    bad = [
+        (int(np.argmin(np.isfinite(value))), name)
+        for name, value in values.items()
+        if not np.isfinite(value).all()
+    ]
+    if bad:
+        entry, name = min(bad)
+        raise NonFinite(f"{name} is {values[name][entry]} at step {first + entry}")
+
+
+def _check_parameters(state: TrainState, step: int) -> None:
+    # A loss is taken before the update, so the last update of a call has no metric yet.
+    for leaf in jax.tree.leaves(state.params):
+        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(np.asarray(leaf)).all():
+            raise NonFinite(f"the parameters are not finite after step {step}")
+
+
+@contextlib.contextmanager
+def _naming_what_is_kept(checkpoints: "Checkpoints") -> Iterator[None]:
+    try:
+        yield
+    except NonFinite as found:
+        checkpoints.wait()
+        last = checkpoints.latest_step()
+        kept = "no checkpoint yet" if last is None else f"the checkpoint of step {last} is kept"
+        raise NonFinite(
+            f"{found}; {kept}; this command would end here again: "
+            "try a smaller learning rate in another --workdir"
+        ) from None
+
+
+class _Signals:
+    """Notes Ctrl-C and SIGTERM instead of stopping at once; a second Ctrl-C stops at once."""
+
+    received: signal.Signals | None = None
+
+    def __enter__(self) -> "_Signals":
+        self._since = 0.0
+        self._previous = {}
+        if threading.current_thread() is threading.main_thread():  # Python allows it only there
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                self._previous[signum] = signal.signal(signum, self._note) or signal.SIG_DFL
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, frame: object) -> None:
+        del frame
+        now = time.monotonic()
+        if self.received is None:
+            self.received, self._since = signal.Signals(signum), now
+            # print is not safe in a signal handler
+            os.write(2, b"\nsaving after this call; Ctrl-C again stops at once\n")
+        elif signum == signal.SIGINT and now - self._since > 0.5:  # launchers pass one on twice
+            raise KeyboardInterrupt
+
+
+class _Log:
+    """Logs the metrics and shows them: a bar on a terminal, a line for each row elsewhere."""
+
+    def __init__(
+        self,
+        report: Report,
+        step: int,
+        steps: int,
+        steps_per_call: int,
+        log_every: int,
+        rate_unit: tuple[str, int],
+        seconds: float,
+    ):
+        self._report = report
+        self._step, self._steps = step, steps
+        self._steps_per_call, self._log_every = steps_per_call, log_every
+        self._unit, self._per_step = rate_unit
+        self._started = time.monotonic() - seconds  # as if the run had never been interrupted
+        self._mark = (time.monotonic(), step)  # where the rate is measured from
+        self._bar = None
+        if step:
+            print(f"going on from step {step:,} of {steps:,}", flush=True)
+        if sys.stderr.isatty():
+            self._bar = tqdm.tqdm(
+                desc="compiling",
+                total=steps * self._per_step,
+                initial=step * self._per_step,
+                unit=f" {self._unit}",
+                unit_scale=True,
+                dynamic_ncols=True,
+                bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{postfix}",
+            )
+        elif step < steps:
+            print("compiling", flush=True)
+
+    def __enter__(self) -> "_Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def train(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
+        """Waits for the metrics of the call that ended at `step`; logs them when a row is due."""
+        values = {name: np.asarray(v) for name, v in jax.device_get(metrics).items()}
+        for name, value in values.items():
+            if value.shape != (self._steps_per_call,):
+                raise ValueError(
+                    f"expected metrics of shape [{self._steps_per_call}], one value for each step "
+                    f"of a call, got {name} of shape {list(value.shape)}"
+                )
+        _check_finite(values, step - self._steps_per_call + 1)
+        means = {name: float(value.mean(dtype=np.float64)) for name, value in values.items()}
+        if self._bar is not None:
+            self._bar.set_description_str(f"step {step:,}/{self._steps:,}", refresh=False)
+            self._bar.set_postfix_str(_text(means), refresh=False)
+            self._bar.update((step - self._step) * self._per_step)
+        self._step = step
+        if step % self._log_every and step != self._steps:
+            return
+        now = time.monotonic()
+        rate = (step - self._mark[1]) / max(now - self._mark[0], 1e-9)
+        self._mark = (now, step)
+        self._row("train", means | {"rate": rate * self._per_step})
+        if self._bar is None:
+            left = tqdm.tqdm.format_interval((self._steps - step) / rate)
+            print(
+                f"step {step:,}/{self._steps:,}  {_text(means)}, "
+                f"{rate * self._per_step:,.0f} {self._unit}/s, {left} left",
+                flush=True,
+            )
+
+    def valid(self, values: Mapping[str, float]) -> None:
+        """Logs an evaluation of the state after the latest step."""
+        self._row("valid", values)
+        (print if self._bar is None else self._bar.write)(
+            f"step {self._step:,}/{self._steps:,}  validation: {_text(values)}"
+        )
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the time spent inside out of the rate."""
+        before = time.monotonic()
+        yield
+        self._mark = (self._mark[0] + time.monotonic() - before, self._mark[1])
+
+    def _row(self, split: str, values: Mapping[str, float]) -> None:
+        seconds = time.monotonic() - self._started
+        self._report.log({"step": self._step, "split": split, **values, "seconds": seconds})
+
+
+def _text(values: Mapping[str, float]) -> str:
+    usual = [name for name in ("loss", "accuracy") if name in values] or list(values)[:2]
+    return ", ".join(f"{name} {values[name]:.4g}" for name in usual)

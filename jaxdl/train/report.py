@@ -1,0 +1,288 @@
+"""What a run leaves in its folder, each file whole at every moment.
+
+config.json     the options of the run; another run is refused
+metrics.jsonl   one JSON object a line: {"step", "split", the metrics, "rate", "seconds"}
+result*.json    the final numbers, with all that is needed to get them again
+*.png           curves and pictures
+tensorboard/    the metrics once more, when tensorboardX is installed
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from jaxdl.ops.metrics import Moments
+
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "jaxdl")
+
+
+class WorkdirError(ValueError):
+    """A folder that cannot be written, is in use, or belongs to another run."""
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Names the fields in which two JSON objects differ, as "way is 5 there and 20 here"."""
+    there, here = dict(_fields(there)), dict(_fields(here))
+    return [
+        f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
+        for name in {**there, **here}
+        if there.get(name) != here.get(name)
+    ]
+
+
+def _fields(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yields the dotted name and the JSON text of every field that holds no further object."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _fields(inner, f"{name}.{key}" if name else key)
+    else:
+        yield name, json.dumps(value)
+
+
+class Report:
+    """The folder of one run. Nothing is made on the disk before something is written."""
+
+    def __init__(self, workdir: str | os.PathLike):
+        self.workdir = Path(workdir)
+        self._metrics: IO[bytes] | None = None
+        self._board: Any = None
+
+    def config(self) -> dict[str, Any] | None:
+        """Returns the options of the run in this folder, None when there is none.
+
+        Raises:
+          WorkdirError: config.json cannot be read.
+        """
+        path = self.workdir / "config.json"
+        try:
+            config = json.loads(path.read_text())
+            if not isinstance(config, dict):
+                raise ValueError("expected a JSON object")
+            return config
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
+            raise WorkdirError(f"cannot read {path}: {error}") from error
+
+    def check_config(self, config: Mapping[str, Any]) -> None:
+        """Claims an unused folder for a run with these options, or sees that it has the same ones.
+
+        Raises:
+          WorkdirError: the folder belongs to a run with other options, or cannot be written.
+        """
+        there = self.config()
+        if there is None:
+            self.write_json("config.json", config)
+        elif differing := differences(there, config):
+            raise WorkdirError(
+                f"{self.workdir} holds a run with other options: {', '.join(differing)}; "
+                "choose another --workdir"
+            )
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keeps other programs from training in this folder; closes the metrics at the end.
+
+        The lock dies with the program that holds it.
+
+        Raises:
+          WorkdirError: another program is training here.
+        """
+        with self._errors(".lock"):
+            self.workdir.mkdir(parents=True, exist_ok=True)
+            lock = (self.workdir / ".lock").open("w")
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise WorkdirError(f"another program is training in {self.workdir}") from error
+            except OSError:
+                pass  # a file system without locks: train all the same
+            try:
+                yield
+            finally:
+                for opened in (self._metrics, self._board):
+                    if opened is not None:
+                        opened.close()
+                self._metrics = self._board = None
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Appends one row to metrics.jsonl, and to TensorBoard's events when it is installed.
+
+        Args:
+          row: "step" int, "split" str, and finite numbers by name.
+        """
+        line = (json.dumps(row, allow_nan=False) + "\n").encode()
+        with self._errors("metrics.jsonl"):
+            if self._metrics is None:
+                self._metrics = (self.workdir / "metrics.jsonl").open("ab", buffering=0)
+                self._board = _tensorboard(self.workdir / "tensorboard", row["step"])
+            while line:
+                line = line[self._metrics.write(line) :]
+        if self._board is not None:
+            for name in row.keys() - {"step", "split"}:
+                self._board.add_scalar(f"{row['split']}/{name}", row[name], row["step"])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Reads metrics.jsonl; a line that a killed program left unfinished is passed over."""
+        path = self.workdir / "metrics.jsonl"
+        rows = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            with contextlib.suppress(json.JSONDecodeError):
+                rows.append(json.loads(line))
+        return rows
+
+    def seconds(self) -> float:
+        """Returns how long the run in this folder has trained, over all its resumptions."""
+        return max((row["seconds"] for row in self.rows()), default=0.0)
+
+    def truncate_after(self, step: int) -> list[dict[str, Any]]:
+        """Drops the rows after `step`, which a resumed run will write again.
+
+        Returns:
+          The rows that are left.
+        """
+        rows = [row for row in self.rows() if row["step"] <= step]
+        with self._replacing("metrics.jsonl") as file:
+            file.writelines((json.dumps(row) + "\n").encode() for row in rows)
+        return rows
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes a JSON file whole or not at all; NaN and infinity are refused."""
+        text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+        with self._replacing(name) as file:
+            file.write(text.encode())
+
+    def write_result(
+        self,
+        name: str = "result.json",
+        *,
+        experiment: str,
+        dataset: str,
+        protocol: Mapping[str, Any],
+        metrics: Mapping[str, Moments],
+        seed: int,
+        steps: int,
+        params_sha256: str,
+    ) -> dict[str, Any]:
+        """Writes the final numbers together with what is needed to get them again.
+
+        Args:
+          name: of the file.
+          experiment: the module that was run.
+          dataset: on which the metrics were measured.
+          protocol: JSON object: how they were measured.
+          metrics: moments over test episodes, scalar or one per inner step.
+          seed: of the run.
+          steps: taken in training.
+          params_sha256: `checkpoint.digest` of the parameters measured.
+
+        Returns:
+          What was written; the seconds of training and the versions are added.
+        """
+        result = {
+            "experiment": experiment,
+            "dataset": dataset,
+            "protocol": dict(protocol),
+            "metrics": {
+                key: {
+                    "mean": np.asarray(moments.mean).tolist(),
+                    "ci95": np.asarray(moments.ci95).tolist(),
+                    "episodes": int(moments.count),
+                }
+                for key, moments in metrics.items()
+            },
+            "seed": seed,
+            "steps": steps,
+            "seconds": self.seconds(),
+            "params_sha256": params_sha256,
+            "versions": {"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
+        }
+        self.write_json(name, result)
+        return result
+
+    def save_figure(self, figure: Any, name: str) -> None:
+        """Writes a matplotlib figure as a PNG file, whole or not at all."""
+        with self._replacing(name) as file:
+            figure.savefig(file, format="png", dpi=120)
+
+    def write_curves(
+        self,
+        name: str = "curves.png",
+        *,
+        metrics: Sequence[str] = ("loss", "accuracy"),
+        chance: float | None = None,
+    ) -> None:
+        """Draws metrics.jsonl: one panel per metric, training as a line, validation as points.
+
+        Args:
+          name: of the file.
+          metrics: which of the logged metrics to draw.
+          chance: accuracy of a guess, in [0, 1]; drawn as a dashed line.
+        """
+        from matplotlib.figure import Figure  # heavy, and needed once a run
+
+        rows = self.rows()
+        figure = Figure(figsize=(5 * len(metrics), 3.6), layout="constrained")
+        panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+        for axes, metric in zip(panels, metrics, strict=True):
+            for split, style in (("train", {"linewidth": 0.8}), ("valid", {"marker": "o"})):
+                points = [
+                    (r["step"], r[metric]) for r in rows if r["split"] == split and metric in r
+                ]
+                if points:
+                    axes.plot(*zip(*points, strict=True), label=split, markersize=3, **style)
+            if metric == "accuracy" and chance is not None:
+                axes.axhline(chance, linestyle="--", color="grey", label="chance")
+            axes.set(xlabel="step", ylabel=metric)
+            axes.grid(alpha=0.3)
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend()
+        self.save_figure(figure, name)
+
+    @contextlib.contextmanager
+    def _replacing(self, name: str) -> Iterator[IO[bytes]]:
+        """Opens a temporary file that takes the place of `name` once it is on the disk, whole."""
+        temporary = self.workdir / f".{name}.tmp"
+        with self._errors(name):
+            self.workdir.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("wb") as file:
+                    yield file
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(self.workdir / name)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+
+    @contextlib.contextmanager
+    def _errors(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or error
+            raise WorkdirError(f"cannot write {self.workdir / name}: {reason}") from error
+
+
+def _tensorboard(folder: Path, step: int) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=step)  # hides what a killed run logged later
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # run from a clone that is not installed
+        return None

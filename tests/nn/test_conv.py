@@ -1,0 +1,87 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdl.nn.conv import Conv, patches
+from jaxdl.nn.pool import max_pool
+
+CASES = [
+    ((3, 3), (1, 1), "SAME", (7, 6)),
+    ((3, 3), (2, 2), "SAME", (7, 8)),
+    ((3, 3), (2, 2), "VALID", (9, 7)),
+    ((5, 3), (2, 1), "SAME", (6, 7)),
+    ((1, 1), (1, 1), "SAME", (4, 4)),
+    ((4, 4), (2, 2), "VALID", (8, 8)),
+]
+
+
+def test_patches_by_hand():
+    image = jnp.arange(9.0).reshape(1, 3, 3, 1)
+    got = patches(image, (2, 2), (1, 1), "VALID")
+    np.testing.assert_array_equal(got[0, 0, 0], [0, 1, 3, 4])
+    np.testing.assert_array_equal(got[0, 1, 1], [4, 5, 7, 8])
+    same = patches(image, (3, 3), (2, 2), "SAME")  # one zero on each side
+    np.testing.assert_array_equal(same[0, 0, 0], [0, 0, 0, 0, 0, 1, 0, 3, 4])
+
+
+def fixed(kernel_size, strides, padding, size):
+    ours = Conv(4, kernel_size, strides, padding)
+    reference = nn.Conv(4, kernel_size, strides, padding)
+    images = jax.random.normal(jax.random.key(0), (2, *size, 3))
+    params = reference.init(jax.random.key(1), images)
+    params = jax.tree.map(lambda p: p + 0.1, params)  # the bias too
+    return ours, reference, params, images
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("implementation", ["patches", "lax"])
+def test_equals_flax_in_value_gradient_and_second_derivative(case, implementation):
+    ours, reference, params, images = fixed(*case)
+    ours = ours.clone(implementation=implementation)
+    assert jax.tree.map(jnp.shape, ours.init(jax.random.key(0), images)) == jax.tree.map(
+        jnp.shape, params
+    )
+
+    def value(module, params, images):
+        return jnp.sin(module.apply(params, images)).sum()
+
+    def first(module, params, images):
+        return jax.grad(value, (1, 2))(module, params, images)
+
+    def second(module, params, images):
+        # The gradient of a gradient's norm reaches every term of the second derivative.
+        def norm(params, images):
+            return sum(jnp.sum(g**2) for g in jax.tree.leaves(first(module, params, images)))
+
+        return jax.grad(norm, (0, 1))(params, images)
+
+    for function, tolerance in ((value, 1e-5), (first, 1e-5), (second, 1e-4)):
+        function = jax.jit(function, static_argnums=0)
+        expected = function(reference, params, images)
+        scale = max(float(jnp.abs(e).max()) for e in jax.tree.leaves(expected))
+        jax.tree.map(
+            lambda g, e, t=tolerance * scale: np.testing.assert_allclose(g, e, atol=t, rtol=0),
+            function(ours, params, images),
+            expected,
+        )
+
+
+def test_a_kernel_for_each_task_equals_a_loop():
+    module = Conv(4, strides=(2, 2))
+    images = jax.random.normal(jax.random.key(0), (3, 2, 8, 8, 1))
+    params = jax.vmap(lambda key: module.init(key, images[0]))(
+        jax.random.split(jax.random.key(1), 3)
+    )
+    together = jax.vmap(module.apply)(params, images)
+    for task in range(3):
+        alone = module.apply(jax.tree.map(lambda p, t=task: p[t], params), images[task])
+        np.testing.assert_allclose(together[task], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [2, 3])
+def test_max_pool_equals_flax(window):
+    images = jax.random.normal(jax.random.key(0), (2, 7, 9, 3))
+    expected = nn.max_pool(images, (window, window), (window, window))
+    np.testing.assert_array_equal(max_pool(images, window), expected)
