@@ -115,7 +115,6 @@ def run(experiment: str, config: Config, build: Callable[[Config, Any], Built]) 
 
     from jaxdl.data import characters, episodes, pictures
     from jaxdl.data.protocol import Protocol, split_classes
-    from jaxdl.ops.metrics import Moments
     from jaxdl.train.checkpoint import Checkpoints, digest
     from jaxdl.train.evaluation import compile_evaluation
     from jaxdl.train.loop import fit
@@ -193,9 +192,9 @@ def run(experiment: str, config: Config, build: Callable[[Config, Any], Built]) 
     measured = evaluate(state, images["test"], test_key, config.episodes)
     metrics = {}
     for name, moments in measured.items():
-        per_step = [Moments(t, s, moments.count) for t, s in zip(*moments[:2], strict=True)]
-        metrics[name] = per_step[-1]
-        metrics |= {f"{name}/after_{s}_steps": value for s, value in enumerate(per_step)}
+        metrics[name] = moments.at(-1)
+        for s in range(len(moments.total)):
+            metrics[f"{name}/after_{s}_steps"] = moments.at(s)
     suffix = f"-{dataset}" if config.eval_only else ""
     result = report.write_result(
         f"result{suffix}.json",

@@ -52,7 +52,9 @@ def main(config: Config) -> None:
     height, width = sides["glyphs"].shape
     figure = matplotlib.figure.Figure((width * len(sides) / 50, height / 50 + 0.5))
     figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.4 / (height / 50 + 0.5), wspace=0.03)
-    for axes, (title, grid) in zip(figure.subplots(1, len(sides), squeeze=False)[0], sides.items()):
+    for axes, (title, grid) in zip(
+        figure.subplots(1, len(sides), squeeze=False)[0], sides.items(), strict=True
+    ):
         axes.imshow(grid, cmap="gray_r", vmin=0, vmax=255)
         axes.set_title(title)
         axes.axis("off")

@@ -27,6 +27,10 @@ class Moments(NamedTuple):
         totals = jnp.tensordot(weight, values, axes=1)
         return cls(totals, jnp.tensordot(weight, values * values, axes=1), weight.sum())
 
+    def at(self, index: int) -> "Moments":
+        """Returns the moments of one entry of the values' last axis."""
+        return Moments(self.total[..., index], self.total_of_squares[..., index], self.count)
+
     def merge(self, other: "Moments") -> "Moments":
         """Returns the moments of both sets of values together."""
         return jax.tree.map(lambda a, b: a + b, self, other)

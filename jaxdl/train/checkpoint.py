@@ -68,27 +68,21 @@ class Checkpoints:
         self._saving: int | None = None  # the step that is being written in the background
         _quieten()
         self._policy = _NewestAndBest(keep, self._best)
-        for attempt in range(5):  # a run that is training may rename a folder while we look
-            try:
+        for _ in range(4):  # a run that is training may rename a folder while we look
+            with contextlib.suppress(CheckpointError):
                 self._open()
-            except (OSError, CheckpointError) as error:
-                if attempt < 4:
-                    time.sleep(0.05)
-                elif isinstance(error, CheckpointError):
-                    raise
-                else:
-                    message = f"cannot open {self.directory}: {_reason(error)}"
-                    raise CheckpointError(message) from error
-            else:
-                break
+                return
+            time.sleep(0.05)
+        self._open()
 
     def _open(self) -> None:
-        self._manager = ocp.CheckpointManager(
-            self.directory.absolute(),
-            options=ocp.CheckpointManagerOptions(
-                create=False, todelete_subdir=_DISCARDED, preservation_policy=self._policy
-            ),
+        options = ocp.CheckpointManagerOptions(
+            create=False, todelete_subdir=_DISCARDED, preservation_policy=self._policy
         )
+        try:
+            self._manager = ocp.CheckpointManager(self.directory.absolute(), options=options)
+        except OSError as error:
+            raise CheckpointError(f"cannot open {self.directory}: {_reason(error)}") from error
         self._about = {step: self._read_about(step) for step in self._manager.all_steps()}
 
     def __enter__(self) -> "Checkpoints":
@@ -210,6 +204,7 @@ class Checkpoints:
             with self._saves(self._saving):
                 self._manager.wait_until_finished()
             self._saving = None
+            self._sweep()
 
     def close(self) -> None:
         """Waits for the last save and lets go of the folder; raises what `wait` raises."""
@@ -217,7 +212,6 @@ class Checkpoints:
             self.wait()
         finally:
             self._manager.close()
-            shutil.rmtree(self.directory / _DISCARDED, ignore_errors=True)
 
     def _best(self, steps: list[int]) -> int | None:
         scored = [s for s in steps if self.score(s) is not None]
@@ -249,8 +243,7 @@ class Checkpoints:
         except Exception as error:
             self._saving = None
             kept = [s for s in self._manager.all_steps() if s != step]
-            with contextlib.suppress(OSError):
-                self._sweep()
+            self._sweep()
             raise CheckpointError(
                 f"cannot save step {step} in {self.directory}: {_reason(error)}; "
                 + (f"the checkpoint of step {max(kept)} is kept" if kept else "none is there yet")

@@ -15,45 +15,54 @@ def image():
     return glyphs.load(classes=512)["train"]["image"]
 
 
-def _drawing(class_key, drawer_key):
-    made = glyphs.character(class_key)
-    return made, glyphs.draw(drawer_key, made)
+@pytest.fixture(scope="module")
+def draw():
+    return jax.jit(glyphs.draw)
 
 
 @pytest.fixture(scope="module")
-def compiled():
-    """Class seed, drawer seed -> character and drawing; compiled once for all tests."""
-    function = jax.jit(_drawing)
-    return lambda one, other: function(jax.random.key(one), jax.random.key(other))
+def characters():
+    """Four characters, made together."""
+    return jax.jit(jax.vmap(glyphs.character))(_keys(0, 1, 2, 3))
 
 
-def test_range_and_type(compiled):
-    _, drawing = compiled(0, 1)
+def _keys(*seeds):
+    return jax.vmap(jax.random.key)(jnp.array(seeds))
+
+
+def _pick(tree, k):
+    return jax.tree.map(lambda x: x[k], tree)
+
+
+def test_range_and_type(draw, characters):
+    drawing = draw(jax.random.key(9), _pick(characters, 0))
     chex.assert_shape(drawing, (28, 28))
     chex.assert_type(drawing, jnp.float32)
     assert drawing.min() == 0
     assert 0.5 < drawing.max() <= 1
 
 
-def test_same_keys_same_drawing_other_keys_other_drawing(compiled):
-    _, drawing = compiled(0, 2)
-    np.testing.assert_array_equal(drawing, compiled(0, 2)[1])
-    assert np.abs(drawing - compiled(0, 3)[1]).max() > 0.5
-    assert np.abs(drawing - compiled(1, 2)[1]).max() > 0.5
+def test_same_keys_same_drawing_other_keys_other_drawing(draw, characters):
+    one, other = _pick(characters, 0), _pick(characters, 1)
+    drawing = draw(jax.random.key(9), one)
+    np.testing.assert_array_equal(drawing, draw(jax.random.key(9), one))
+    assert np.abs(drawing - draw(jax.random.key(8), one)).max() > 0.5
+    assert np.abs(drawing - draw(jax.random.key(9), other)).max() > 0.5
 
 
-def test_jit_equals_eager(compiled):
-    made, drawing = compiled(0, 1)
-    # Points move by the rounding of floats, ink by less than a grey level.
-    np.testing.assert_allclose(glyphs.draw(jax.random.key(1), made), drawing, atol=1e-3)
+# Rounding moves points by far less than a pixel and ink by far less than a grey level.
+def test_jit_equals_eager(draw, characters):
+    made, key = _pick(characters, 0), jax.random.key(9)
+    np.testing.assert_allclose(glyphs.draw(key, made), draw(key, made), atol=1e-3)
 
 
-def test_vmap_equals_loop(compiled):
-    keys = jax.vmap(jax.random.key)(jnp.arange(5))
-    classes, drawings = jax.jit(jax.vmap(_drawing))(keys, keys[::-1])
-    for k in range(5):
-        made, drawing = compiled(k, 4 - k)
-        chex.assert_trees_all_close(jax.tree.map(lambda x, k=k: x[k], classes), made, atol=1e-4)
+def test_vmap_equals_loop(draw, characters):
+    alone = jax.jit(glyphs.character)
+    drawings = jax.jit(jax.vmap(glyphs.draw))(_keys(9, 8, 7, 6), characters)
+    for k in range(4):
+        made = alone(jax.random.key(k))
+        chex.assert_trees_all_close(_pick(characters, k), made, atol=1e-4)
+        drawing = draw(jax.random.key(9 - k), made)
         np.testing.assert_allclose(drawings[k], drawing, atol=1e-3)
 
 

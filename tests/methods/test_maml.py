@@ -69,7 +69,7 @@ def small(**options):
     """A small method whose head does not start at zero, so that every gradient is at work."""
     config = maml.Config(**{"way": 3, "eval_inner_steps": 2, "inner_lr": 0.1} | options)
     kind = "group" if config.normalisation == "group" else "batch"
-    network = MLP(3, features=(32, 16), normalisation=kind)
+    network = MLP(3, features=(32, 32), normalisation=kind)
     method = maml.make(config, network=network, optimizer=optax.sgd(1.0))
     state = jax.jit(method.init)(jax.random.key(0), batch())
     noise = jax.random.normal(jax.random.key(1), state.params["Dense_2"]["kernel"].shape)

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -81,6 +82,18 @@ def test_looking_writes_nothing(tmp_path):
     assert not folder.exists()
 
 
+def test_looking_at_a_run_that_is_training(tmp_path):
+    training = threading.Thread(target=save_scores, args=(tmp_path, [None] * 20))
+    training.start()
+    seen = set()
+    while training.is_alive():
+        with Checkpoints(tmp_path) as checkpoints:
+            seen.add(checkpoints.latest_step())
+    training.join()
+    assert steps_in(tmp_path) == [19, 20]
+    assert len(seen) > 2
+
+
 def test_keeps_the_newest_and_the_best(tmp_path):
     save_scores(tmp_path, [0.1, 0.9, None, 0.3, 0.2])
     assert steps_in(tmp_path) == [2, 4, 5]
@@ -120,24 +133,17 @@ def test_what_a_killed_save_left_is_ignored_then_removed(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "1.bak", "2"]
 
 
-def test_another_model_is_refused_with_the_difference(tmp_path):
-    save_scores(tmp_path, [None])
+def test_another_model_or_a_missing_step_is_refused(tmp_path):
+    save_scores(tmp_path, [None, None])
     template = make_state()
     template.params["dense"]["kernel"] = jnp.zeros((3, 5))
-    with (
-        Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(CheckpointError, match=r"'kernel'\] is .*\[3, 4\]. there and .*\[3, 5\]"),
-    ):
-        checkpoints.restore(template)
-
-
-def test_missing_step(tmp_path):
-    save_scores(tmp_path, [None, None])
-    with (
-        Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(CheckpointError, match=r"step 7 .* only \[1, 2\]"),
-    ):
-        checkpoints.restore(make_state(), 7)
+    with Checkpoints(tmp_path) as checkpoints:
+        with pytest.raises(
+            CheckpointError, match=r"'kernel'\] is .*\[3, 4\]. there and .*\[3, 5\]"
+        ):
+            checkpoints.restore(template)
+        with pytest.raises(CheckpointError, match=r"step 7 .* only \[1, 2\]"):
+            checkpoints.restore(make_state(), 7)
 
 
 def flip(data):
