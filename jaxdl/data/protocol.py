@@ -24,10 +24,11 @@ class Protocol:
     dataset: str
     """Name of the data set whose classes were tested."""
     split: Split = "random"
-    """`random`: 1,200 characters for training, of which 100 for validation, and 423 for testing, as
+    """`random`: 1,200 characters for training, 100 of them for validation, and 423 for testing, as
     Santoro et al. (2016) and Finn et al. (2017); `vinyals`: the fixed 1,028/172/423 of Vinyals et
-    al. (2016) as Snell et al. (2017) published them; `lake`: background alphabets for training, the
-    five smallest of them for validation, and evaluation alphabets for testing (Lake et al., 2015)."""
+    al. (2016) as Snell et al. (2017) published them; `lake`: background alphabets for training,
+    the five smallest of them for validation, evaluation alphabets for testing (Lake et al., 2015).
+    """
     split_seed: int = 0
     """Which random split."""
     rotations: Rotations = "random"
@@ -127,9 +128,10 @@ def random_split(classes: int, seed: int) -> np.ndarray:
 
 
 def lake_split(data: Mapping[str, Mapping[str, Any]]) -> np.ndarray:
-    """Returns 0, 1 or 2 for each class of Omniglot: background, its 5 smallest alphabets, evaluation.
+    """Returns 0, 1 or 2 for each class of Omniglot: 883, 81 and 659 characters.
 
-    Those are 883, 81 and 659 characters (validation as in Triantafillou et al., 2020).
+    They are the background, its 5 smallest alphabets (as in Triantafillou et al., 2020), and the
+    evaluation characters.
     """
     alphabet = np.asarray(data["train"]["alphabet"])
     names, sizes = np.unique(alphabet, return_counts=True)

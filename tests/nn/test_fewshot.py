@@ -1,3 +1,5 @@
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +24,7 @@ def test_parameter_counts_by_hand():
     assert count(Conv4(5)) == blocks + 256 * 5 + 5
     assert count(Conv4(5, downsampling="pooled")) == blocks + 64 * 5 + 5  # 28, 14, 7, 3, 1
     widths = (784, 256, 128, 64, 64)
-    dense = sum(a * b + b + 2 * b for a, b in zip(widths, widths[1:], strict=False))
+    dense = sum(a * b + b + 2 * b for a, b in itertools.pairwise(widths))
     assert count(MLP(5)) == dense + 64 * 5 + 5
 
 

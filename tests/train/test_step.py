@@ -133,7 +133,7 @@ def test_a_batch_that_devices_cannot_share_names_the_nearest_sizes():
         (compile_step(STEP, mesh=data_mesh(8)), start()),
         (pmap_step(gradient_step(loss, OPTIMIZER, axis_name="data")), start()),
     ):
-        with pytest.raises(ValueError, match="batch of 18 cannot be shared evenly by 8.*16 or 24"):
+        with pytest.raises(ValueError, match=r"batch of 18 cannot be shared evenly by 8.*16 or 24"):
             call(state, batch(18))
 
 

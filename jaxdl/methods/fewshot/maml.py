@@ -4,8 +4,8 @@ An initialisation is learned from which a few gradient steps on a task's support
 classifier for its queries; the meta-gradient goes through those steps.
 
 Shapes: T tasks, N ways, K shots, Q queries per way, H W C image, S inner steps.
-A batch is `{"support": {"image": [T, N*K, H, W, C], "label": [T, N*K]}, "query": {the same with Q}}`
-and, for evaluation, `"weight": [T]`, 0 for a task that is only padding.
+A batch is `{"support": {"image": [T, N*K, H, W, C], "label": [T, N*K]}, "query": {...}}`, the query
+with Q for K, and, for evaluation, `"weight": [T]`, 0 for a task that is only padding.
 """
 
 from collections.abc import Callable
@@ -33,8 +33,8 @@ class Config:
     way: int = 5
     """Classes in a task (N)."""
     inner_lr: float = 0.4
-    """Learning rate of the inner loop, whose loss is a mean over the support set. (The authors' code
-    takes the sum over the N classes, which is the same as N times this rate.)"""
+    """Learning rate of the inner loop, whose loss is a mean over the support set. (The authors'
+    code takes the sum over the N classes, which is the same as N times this rate.)"""
     inner_steps: int = 1
     """Inner gradient steps in training (S)."""
     eval_inner_steps: int = 10
@@ -42,8 +42,9 @@ class Config:
     first_order: bool = False
     """Treat the inner gradient as a constant (FOMAML)."""
     normalisation: Normalisation = "transductive"
-    """How queries are normalised in training: with the statistics of all queries of the task
-    (transductive, as published), of the support set (inductive), or each image by itself (group)."""
+    """How queries are normalised in training: with the statistics of all the queries of the task
+    (transductive, as published), with those of the support set, which is inductive, or each image
+    by itself (group)."""
     remat: bool = True
     """Recompute an inner step's activations in the backward pass when there are several steps, for
     a third of the memory."""
