@@ -60,19 +60,19 @@ class Config:
     """Of the validation and test classes."""
     resize: Literal["lanczos_grey", "nearest_binary"] = "lanczos_grey"
     """How 105 pixels become 28; `nearest_binary` is what published code gets from Pillow."""
-    meta_batch: int = 32
+    meta_batch: int = 16
     """Tasks per outer step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Of the outer loop (Adam)."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Of the outer learning rate, over all the steps."""
-    steps: int = 1500
+    steps: int = 4800
     """Outer steps."""
-    eval_every: int = 250
+    eval_every: int = 600
     """Outer steps between validations, each followed by a checkpoint."""
     eval_episodes: int = 100
     """Validation episodes."""
-    log_every: int = 10
+    log_every: int = 20
     """Outer steps between lines of metrics.jsonl, and at most per call of the compiled program."""
 
 

@@ -30,7 +30,7 @@ class Config(episodic.Config):
     """Learning rate of the inner loop, on a mean loss."""
     inner_steps: int = 1
     """Inner gradient steps in training."""
-    eval_inner_steps: int = 3
+    eval_inner_steps: int = 5
     """Inner gradient steps in validation and test."""
     first_order: bool = False
     """Do not differentiate through the inner loop (FOMAML)."""
@@ -39,6 +39,7 @@ class Config(episodic.Config):
 PRESETS: dict[str, dict[str, Any]] = {
     "quick": {},
     "paper": {
+        "meta_batch": 32,
         "queries": 1,
         "inner_lr": 2.0,
         "eval_inner_steps": 10,

@@ -9,9 +9,8 @@ induction", Science 350 (2015): a character is a small program, a drawing is one
 - Strokes stand in a *relation*: they start, cross or end on an earlier stroke, or stand apart.
 - Drawers keep the program and vary its run: proportions, slant, size, place, corners, joints.
 
-Shapes: `K` strokes of a character, `S` parts of a stroke, `N` points of a stroke, `V` strokes of
-a vocabulary. Coordinates are (x to the right, y down); an undisturbed character fills the square
-from -1 to 1.
+Shapes: `K` strokes of a character, `S` parts of a stroke, `V` strokes of a vocabulary; `C`
+classes, `D` drawers. An undisturbed character fills the square from -1 to 1.
 """
 
 import functools
@@ -22,21 +21,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-STROKES, PARTS, POINTS, VOCABULARY = 6, 5, 48, 6
-SIDE = 28
+from jaxdl.data import strokes
+from jaxdl.data.strokes import PARTS, SIDE, STROKES, Character, Shape
+
+VOCABULARY = 6
 ALPHABET_SIZE = 32  # Omniglot: 1,623 characters in 50 alphabets
 CANDIDATES = 6  # of which the most legible becomes a character
 SIZE, DOT, RING = 9.0, 2.5, 8.0  # pixels: half the larger side; length of a dot's scribble, a ring
-PEN_REACH, PEN_INK = 1.5, 1.5  # half the width of the pen's soft profile; ink per pixel of path
 CHUNK = 128  # classes rendered per call: bounds the memory
-
-
-class Shape(NamedTuple):
-    """A stroke's form, free of its place: a path that turns as it goes, like a turtle's."""
-
-    direction: jax.Array  # [S] heading at the start of each part, radians, unwrapped
-    turn: jax.Array  # [S] change of heading along each part: 0 is a line, 2 pi a loop
-    length: jax.Array  # [S] length of each part; 0 where the stroke has fewer parts
 
 
 class Style(NamedTuple):
@@ -51,22 +43,6 @@ class Style(NamedTuple):
     dot: jax.Array  # pixels of its path: a blob or a small ring
     reuse: jax.Array  # probability that a stroke comes from the vocabulary
     vocabulary: Any  # Shape [V, S]
-
-
-class Character(NamedTuple):
-    """The program of one character: what all its drawings share."""
-
-    shape: Shape  # [K, S]
-    present: jax.Array  # [K] bool
-    dot: jax.Array  # [K] bool
-    parent: jax.Array  # [K] the earlier stroke that this one is placed by
-    at: jax.Array  # [K] where on the parent: 0 its start, 1 its end
-    anchor: jax.Array  # [K] which point of this stroke is put there: 0 its start, 1 its end
-    offset: jax.Array  # [K, 2] distance kept from there; 0 where strokes touch
-    aim: jax.Array  # [K] bool: the end of this stroke is pulled to a point of its goal
-    goal: jax.Array  # [K] an earlier stroke, or this one: a closed loop
-    goal_at: jax.Array  # [K] where on the goal
-    size: jax.Array  # [] half the larger side of a drawing, pixels
 
 
 class _Dice:
@@ -159,22 +135,20 @@ def character(key: jax.Array, style: Style | None = None) -> Character:
 def _candidate(key, style):
     """A character and its legibility: people write compactly, and not over their own strokes."""
     key, shapes = jax.random.split(key)
-    dice, k, first_part = _Dice(key, 128), jnp.arange(STROKES), jnp.arange(PARTS) == 0
+    dice, k, first_part = _Dice(key, 160), jnp.arange(STROKES), jnp.arange(PARTS) == 0
     # Forms: from the vocabulary, or new, or the last one again; some mirrored, some dots.
     new = jax.vmap(_shape, (0, None))(jax.random.split(shapes, STROKES), style)
     known = dice.uniform(0, VOCABULARY, STROKES).astype(int)
-    shape = _where(dice.coin(style.reuse, STROKES), _take(style.vocabulary, known), new)
+    reuse = dice.coin(style.reuse, STROKES)
+    shape = strokes.where(reuse, strokes.take(style.vocabulary, known), new)
     shape = shape._replace(length=shape.length * jnp.exp(0.35 * dice.normal(STROKES, 1)))
     again = (k > 0) & dice.coin(0.25, STROKES)
-    shape = _where(again, _take(shape, jnp.maximum(k - 1, 0)), shape)
-    shape = _where(dice.coin(jnp.where(again, 0.5, 0.1), STROKES), _mirror(shape), shape)
+    shape = strokes.where(again, strokes.take(shape, jnp.maximum(k - 1, 0)), shape)
+    over = dice.coin(jnp.where(again, 0.5, 0.1), STROKES)
+    shape = strokes.where(over, strokes.mirror(shape), shape)
     dot = dice.coin(style.dots, STROKES) & ((k > 0) | (style.dots > 0.5))
-    still = Shape(
-        shape.direction,
-        jnp.broadcast_to(4 * jnp.pi * first_part, (STROKES, PARTS)),
-        0 * shape.length,
-    )
-    shape = _where(dot, still, shape)
+    scribble = 4 * jnp.pi * first_part + 0 * shape.turn
+    shape = strokes.where(dot, Shape(shape.direction, scribble, 0 * shape.length), shape)
     # Relations: touching an earlier stroke, mostly at an end or the middle, or standing apart.
     earlier = jnp.floor(dice.uniform(0, k, STROKES)).astype(int)
     at = jnp.round(dice.uniform(0, 2, STROKES)) / 2
@@ -196,11 +170,12 @@ def _candidate(key, style):
         aim=(closing | bridging) & ~dot,
         goal=jnp.where(closing, k, jnp.floor(dice.uniform(0, k, STROKES)).astype(int)),
         goal_at=jnp.round(dice.uniform(0, 2, STROKES)) / 2,
+        heavy=dice.coin(0.06, STROKES),
         size=jnp.clip(SIZE * jnp.exp(0.24 * dice.normal()), 4.0, 12.5),
     )
     made = _double(dice, made)
-    points = _trace(made, 0.02, jnp.zeros((STROKES, POINTS)))
-    low, high = _box(points, made.present)
+    points = strokes.trace(made, 0.02, jnp.zeros((STROKES, strokes.POINTS)))
+    low, high = strokes.box(points, made.present)
     half = jnp.maximum(jnp.max(high - low) / 2, 0.2)
     dots = style.dot / made.size * (made.dot[:, None] & first_part)
     shape = made.shape._replace(length=made.shape.length / half + dots)
@@ -209,83 +184,31 @@ def _candidate(key, style):
     steps = jnp.linalg.norm(jnp.diff(points, axis=1), axis=-1) * made.present[:, None]
     path = jnp.sum(steps) + 3.0
     width, height = (high - low) / half + 0.3
-    score = 6 * jnp.sum(_ink(points, made.present, 1.0)) / (path * PEN_INK)
+    score = 6 * jnp.sum(strokes.ink(points, made.present * 1.0)) / (path * strokes.PEN_INK)
     score -= jnp.log(path / 50) ** 2 + 0.7 * jnp.log(width / height) ** 2
     return made, score - 10 * jnp.maximum(jnp.max(steps) - 0.85, 0.0)  # points must not show
 
 
 def _double(dice, made):
     """Sometimes the last strokes repeat the first, beside or below, or mirrored (A, M, W)."""
-    half, second = STROKES // 2, jnp.arange(STROKES) >= STROKES // 2
+    k, half = jnp.arange(STROKES), jnp.clip(jnp.sum(made.present), 1, STROKES // 2)
+    second = k >= half
     doubled, mirrored, joined, beside = (dice.coin(p) for p in (0.2, 0.6, 0.6, 0.7))
     gap = dice.uniform(0.3, 1.0) * ~(mirrored & joined)
-    copy = _take(made._replace(size=second), jnp.arange(STROKES) % half)
-    copy = _where(
-        second & mirrored,
-        copy._replace(shape=_mirror(copy.shape), offset=copy.offset * jnp.array([-1, 1])),
-        copy,
+    copy = strokes.take(made._replace(size=second), k % half)
+    over = copy._replace(shape=strokes.mirror(copy.shape), offset=copy.offset * jnp.array([-1, 1]))
+    copy = strokes.where(second & mirrored, over, copy)
+    parent, goal = copy.parent + half * second, copy.goal + half * second
+    copy = copy._replace(parent=parent, goal=goal, present=k < 2 * half, size=made.size)
+    shift = gap * jnp.where(beside, jnp.array([1, 0]), jnp.array([0, 1]))
+    root = k == half
+    copy = copy._replace(
+        parent=jnp.where(root, 0, parent),
+        at=jnp.where(root, 0, copy.at),
+        anchor=jnp.where(root, 0, copy.anchor),
+        offset=jnp.where(root[:, None], shift, copy.offset),
     )
-    copy = copy._replace(parent=copy.parent + half * second, goal=copy.goal + half * second)
-    root = copy._replace(
-        parent=0 * copy.parent,
-        at=0 * copy.at,
-        anchor=0 * copy.anchor,
-        offset=0 * copy.offset + gap * jnp.where(beside, jnp.array([1, 0]), jnp.array([0, 1])),
-    )
-    copy = _where(jnp.arange(STROKES) == half, root, copy)
-    return jax.tree.map(lambda a, b: jnp.where(doubled, a, b), copy._replace(size=made.size), made)
-
-
-def _mirror(shape):
-    return shape._replace(direction=jnp.pi - shape.direction, turn=-shape.turn)
-
-
-def _take(tree, index):
-    return jax.tree.map(lambda x: x[index], tree)
-
-
-def _where(condition, yes, no):
-    """Chooses between trees by stroke; `condition` is bool [K]."""
-
-    def pick(a, b):
-        return jnp.where(condition.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-
-    return jax.tree.map(pick, yes, no)
-
-
-def _box(points, present):
-    """Lower and upper corner [2] of the box around the strokes that are there."""
-    there = present[:, None, None]
-    low, high = jnp.where(there, points, jnp.inf), jnp.where(there, points, -jnp.inf)
-    return jnp.min(low, (0, 1)), jnp.max(high, (0, 1))
-
-
-def _trace(made, rounding, wobble):
-    """Points [K, N, 2] of all strokes: integrates headings, then puts the strokes in their places.
-
-    `rounding` is the length over which a corner is taken, `wobble` [K, N] is added to headings.
-    """
-    direction, turn, length = (x[:, None, :] for x in made.shape)  # [K, 1, S]
-    total = jnp.sum(length, -1)
-    last = jnp.concatenate([direction[..., :1], (direction + turn)[..., :-1]], -1)
-    corner = jnp.where(length > 0, direction - last, 0.0)
-    along = (total * jnp.linspace(0, 1, POINTS))[..., None] - (jnp.cumsum(length, -1) - length)
-    heading = turn * jnp.clip(along / jnp.maximum(length, 1e-6), 0, 1)  # [K, N, S]
-    heading += corner * jnp.clip(along / rounding + 0.5, 0, 1)
-    heading = direction[..., 0] + jnp.sum(heading, -1) + wobble
-    steps = jnp.stack([jnp.cos(heading), jnp.sin(heading)], -1) * (total / POINTS)[..., None]
-    local = jnp.cumsum(steps, 1)
-    ramp = jnp.linspace(0, 1, POINTS)[:, None]
-    spots = jnp.round(jnp.stack([made.at, made.anchor, made.goal_at]) * (POINTS - 1))
-    at, anchor, goal_at = jnp.clip(spots, 0, POINTS - 1).astype(int)
-
-    def place(k, placed):
-        stroke = local[k] - local[k, anchor[k]] + placed[made.parent[k], at[k]] + made.offset[k]
-        goal = made.goal[k]
-        goal = jnp.where(goal == k, stroke[0], placed[goal, goal_at[k]])
-        return placed.at[k].set(stroke + made.aim[k] * ramp * (goal - stroke[-1]))
-
-    return jax.lax.fori_loop(0, STROKES, place, jnp.zeros_like(local))
+    return jax.tree.map(lambda a, b: jnp.where(doubled, a, b), copy, made)
 
 
 def draw(key: jax.Array, made: Character) -> jax.Array:
@@ -298,48 +221,37 @@ def draw(key: jax.Array, made: Character) -> jax.Array:
     Returns:
       Image float32 [28, 28] in [0, 1]; ink is 1.
     """
-    normal = _Dice(key, 192).normal
-    care = jnp.exp(0.3 * normal())  # some drawers are careful, some are not
+    normal = _Dice(key, 256).normal
+    care = 0.85 * jnp.exp(0.3 * normal())  # some drawers are careful, some are not
     # Strokes: directions, curvature, proportions, joints that miss or overshoot, wobble.
     direction, turn, length = made.shape
-    direction += care * (0.08 * normal(STROKES, PARTS) + 0.07 * normal(STROKES, 1))
-    turn += care * (0.12 + 0.1 * jnp.abs(turn)) * normal(STROKES, PARTS)
-    length *= jnp.exp(care * (0.11 * normal(STROKES, PARTS) + 0.08 * normal(STROKES, 1)))
+    direction += care * (0.056 * normal(STROKES, PARTS) + 0.05 * normal(STROKES, 1))
+    turn += care * (0.084 + 0.07 * jnp.abs(turn)) * normal(STROKES, PARTS)
+    length *= jnp.exp(care * (0.19 * normal(STROKES, PARTS) + 0.14 * normal(STROKES, 1)))
     length *= jnp.where(made.dot, jnp.exp(0.5 * normal()), 1.0)[:, None]
-    drawn = made._replace(
-        shape=Shape(direction, turn, length),
-        at=made.at + care * 0.04 * normal(STROKES),
-        offset=made.offset + care * 0.05 * normal(STROKES, 2),
-    )
-    phase = jnp.pi * jnp.arange(1, 5)[:, None] * jnp.linspace(0, 1, POINTS)
-    waves = jnp.sin(phase + 6.3 * normal(STROKES, 4, 1)) * normal(STROKES, 4, 1)
+    at = made.at + care * 0.04 * normal(STROKES)
+    offset = made.offset + care * 0.05 * normal(STROKES, 2)
+    drawn = made._replace(shape=Shape(direction, turn, length), at=at, offset=offset)
+    phase = np.pi * np.arange(1, 5)[:, None] * np.linspace(0, 1, strokes.POINTS)
+    waves = np.concatenate([np.sin(phase), np.cos(phase)]).astype(np.float32)
     rounding = jnp.exp(0.7 * normal() - 2.3)
-    points = _trace(drawn, rounding, 0.05 * care * jnp.sum(waves, 1))
+    points = strokes.trace(drawn, rounding, 0.035 * care * normal(STROKES, 8) @ waves)
     # The whole: proportions (a bend of the plane), slant and tilt, size and aspect, place.
-    x, y = jnp.moveaxis(points - sum(_box(points, made.present)) / 2, -1, 0)
+    x, y = jnp.moveaxis(points - sum(strokes.box(points, made.present)) / 2, -1, 0)
     bend = 0.05 * care * normal(2, 3, 1, 1)
-    x, y = (
-        v + jnp.sum(b * jnp.stack([x * x, x * y, y * y]), 0)
-        for v, b in zip((x, y), bend, strict=True)
-    )
-    slant, tilt, size, aspect = jnp.array([0.1, 0.06, 0.08, 0.04]) * normal(4)
+    square = jnp.stack([x * x, x * y, y * y])
+    x, y = x + jnp.sum(bend[0] * square, 0), y + jnp.sum(bend[1] * square, 0)
+    slant, tilt, size, aspect = jnp.array([0.12, 0.075, 0.1, 0.05]) * normal(4)
     x, y = x + (slant - tilt) * y, y + tilt * x
     points = jnp.stack([x * jnp.exp(aspect), y / jnp.exp(aspect)], -1) * made.size * jnp.exp(size)
-    low, high = _box(points, made.present)
+    # The pen: steady, but some drawers thicken a stroke or fill a loop.
+    fill = made.heavy & (normal(STROKES) > 0.0)
+    pen = made.present * jnp.exp(0.05 * normal()) * jnp.where(fill, 4.0, 1.0)
+    low, high = strokes.box(points, made.present)
     fit = jnp.minimum(1.0, 25.0 / jnp.max(high - low))
     margin = 1.0 + fit * (high - low) / 2
-    place = jnp.clip(13.0 + 1.4 * normal(2), margin, SIDE - 1 - margin)
-    return _ink(fit * (points - (low + high) / 2) + place, made.present, jnp.exp(0.05 * normal()))
-
-
-def _ink(points, present, pen):
-    """Image [28, 28]: the pen's soft profile along all paths, saturating where they meet."""
-    middle = (points[:, 1:] + points[:, :-1]) / 2
-    ink = jnp.linalg.norm(jnp.diff(points, axis=1), axis=-1) * present[:, None]
-    distance = (jnp.arange(SIDE) - middle.reshape(-1, 2, 1)) / PEN_REACH
-    near = 35 / 32 / PEN_REACH * jnp.maximum(1 - jnp.square(distance), 0.0) ** 3  # sums to 1
-    heavy = near[:, 1] * (pen * PEN_INK * ink).reshape(-1, 1)
-    return jnp.clip(heavy.T @ near[:, 0], 0.0, 1.0)
+    place = jnp.clip(13.0 + 1.7 * normal(2), margin, SIDE - 1 - margin)
+    return strokes.ink(fit * (points - (low + high) / 2) + place, pen)
 
 
 @functools.partial(jax.jit, static_argnames="drawers")
@@ -356,7 +268,7 @@ def _render(key, numbers, drawers):
     return jax.lax.map(one, numbers)
 
 
-def load(*, classes: int = 6000, drawers: int = 20, seed: int = 0) -> dict[str, dict[str, Any]]:
+def load(*, classes: int = 4800, drawers: int = 20, seed: int = 0) -> dict[str, dict[str, Any]]:
     """Makes a whole data set, in the form of `sources.load("omniglot")`.
 
     Args:
@@ -371,19 +283,15 @@ def load(*, classes: int = 6000, drawers: int = 20, seed: int = 0) -> dict[str, 
     Raises:
       ValueError: no classes or no drawers.
     """
-    if classes < 1 or drawers < 1:
-        raise ValueError(
-            f"got {classes} classes and {drawers} drawers of glyphs, expected at least 1 of each"
-        )
+    if min(classes, drawers) < 1:
+        raise ValueError(f"got {classes} classes of {drawers} drawers, expected at least 1 of each")
     number = np.arange(-(-classes // CHUNK) * CHUNK, dtype=np.int32)
-    chunks = [
-        np.asarray(_render(jax.random.key(seed), part, drawers))
-        for part in np.split(number, len(number) // CHUNK)
-    ]
+    parts = np.split(number, len(number) // CHUNK)
+    images = [_render(jax.random.key(seed), part, drawers) for part in parts]  # asynchronous
     number = number[:classes]
     return {
         "train": {
-            "image": np.concatenate(chunks)[:classes],
+            "image": np.concatenate(images)[:classes],
             "alphabet": number // ALPHABET_SIZE,
             "character": number % ALPHABET_SIZE + 1,
             "drawer": np.tile(np.arange(drawers, dtype=np.int32), (classes, 1)),
