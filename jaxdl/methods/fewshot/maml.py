@@ -75,8 +75,8 @@ def adapt(
     Returns:
       The adapted parameters, of the structure of `params`.
 
-    >>> adapt(lambda w, x: 0.5 * (x @ w) ** 2, jnp.ones(2), jnp.array([1.0, 3.0]), lr=0.1, steps=1)
-    Array([ 0.6      , -0.2000001], dtype=float32)
+    >>> adapt(lambda w, x: 0.5 * (x @ w) ** 2, jnp.ones(2), jnp.array([1.0, 3.0]), lr=0.25, steps=1)
+    Array([ 0., -2.], dtype=float32)
     """
 
     def step(params, _):
