@@ -19,6 +19,6 @@ def test_the_python_example_runs(capsys):
 def test_the_commands_name_things_that_exist():
     for module in re.findall(r"python -m ((?:experiments|jaxdl)[.\w]*)", README):
         assert (ROOT / (module.replace(".", "/") + ".py")).exists(), module
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for extra in re.findall(r"\.\[(\w+)\]", README):
-        assert extra in extras
+        assert extra in project["optional-dependencies"]
