@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 
 class Moments(NamedTuple):
-    """Weighted sums from which a mean and its interval follow; add two to merge two batches."""
+    """Weighted sums from which a mean and its interval follow; those of two batches add up."""
 
     total: jax.Array  # [...], sum of the values
     total_of_squares: jax.Array  # [...]
@@ -30,10 +30,6 @@ class Moments(NamedTuple):
     def at(self, index: int) -> "Moments":
         """Returns the moments of one entry of the values' last axis."""
         return Moments(self.total[..., index], self.total_of_squares[..., index], self.count)
-
-    def merge(self, other: "Moments") -> "Moments":
-        """Returns the moments of both sets of values together."""
-        return jax.tree.map(lambda a, b: a + b, self, other)
 
     @property
     def mean(self):
