@@ -111,7 +111,8 @@ def _download(name: str, mirror: str | None) -> dict[str, bytes]:
             archives[info.filename] = fetch.fetch(address, int(info.size), info.checksum)
         except fetch.FetchError as error:
             raise PrepareError(
-                f"{error}; archives that were fetched on another machine can be given with --from"
+                f"{error}; with archives that were fetched on another machine, run "
+                f"`python -m jaxdl.data.prepare {name} --from FOLDER`"
             ) from error
     return archives
 
