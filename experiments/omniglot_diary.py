@@ -33,7 +33,7 @@ class Config:
     """Where the results go and a stopped run goes on; by default in runs/."""
     seed: int = 0
     """Of the parameters and of the training episodes."""
-    steps: int = 300
+    steps: int = 200
     """Outer steps of each learner."""
     meta_batch: int = 32
     """Episodes per step."""
