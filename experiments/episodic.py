@@ -137,7 +137,7 @@ def run(experiment: str, config: Config, build: Callable[[Config, Any], Built]) 
 
     rate = optax.cosine_decay_schedule(config.learning_rate, config.steps)
     built = build(config, optax.adam(rate if config.schedule == "cosine" else config.learning_rate))
-    mesh = data_mesh()
+    mesh = data_mesh(batch=config.meta_batch)
 
     def sample(key, images):
         return episodes.sample_meta_batch(key, images, protocol.train_spec, config.meta_batch)

@@ -13,6 +13,7 @@ episode. Three learners see the same characters, 5-way 5-shot with 5 queries:
 """
 
 import dataclasses
+import math
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -60,7 +61,7 @@ def main(config: Config) -> None:
     from jaxdl.train.evaluation import compile_evaluation
     from jaxdl.train.loop import fit
     from jaxdl.train.report import Report
-    from jaxdl.train.step import compile_step
+    from jaxdl.train.step import compile_step, data_mesh
 
     command.require_positive(config, "steps", "meta_batch", "fixed_episodes", "episodes")
     dataset, data = characters.load(config.dataset, data_dir=config.data_dir)
@@ -69,6 +70,7 @@ def main(config: Config) -> None:
     report.check_config(options)
     splits = split_classes(data, "random")
     images = {part: jax.device_put(splits[part]) for part in ("train", "test")}
+    mesh = data_mesh(batch=config.meta_batch)
     final, curves, digests = {}, {}, {}
     for learner in LEARNERS:
         inner_steps = 1 if learner == "adapted" else 0
@@ -96,7 +98,8 @@ def main(config: Config) -> None:
         evaluate = compile_evaluation(
             method.eval_step,
             lambda key, images, spec=protocol.eval_spec: episodes.sample_episode(key, images, spec),
-            per_call=20,
+            per_call=mesh.size * math.ceil(20 / mesh.size),
+            mesh=mesh,
         )
 
         def accuracy(state, count, evaluate=evaluate):
@@ -111,7 +114,7 @@ def main(config: Config) -> None:
         print(f"{learner}:")
         with Checkpoints(part.workdir / "checkpoints", keep=1) as checkpoints:
             state = fit(
-                compile_step(method.train_step, sample=sample, steps_per_call=every),
+                compile_step(method.train_step, mesh=mesh, sample=sample, steps_per_call=every),
                 state,
                 lambda _: images["train"],
                 steps=config.steps - config.steps % every,

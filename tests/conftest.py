@@ -6,6 +6,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from jaxdl.train import runtime
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Fake devices, so that every machine tests what several devices do. Must precede any JAX call.
@@ -15,6 +17,8 @@ jax.config.update("jax_num_cpu_devices", 8)
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("JAXDL_CACHE_DIR", str(tmp_path / "cache"))
+    # JAX has started already; an experiment in this process must not tell other tests' processes.
+    monkeypatch.setattr(runtime, "configure", lambda: None)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxdl.cache import cache_dir
+
 Arrays = dict[str, dict[str, np.ndarray]]  # split -> field -> array
 
 NAMES = ("omniglot", "mnist", "fashion_mnist")
@@ -51,14 +53,6 @@ def data_root(data_dir: str | Path | None = None) -> Path:
     """Returns the folder of TFDS directories: data_dir, TFDS_DATA_DIR, or TFDS's own default."""
     root = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     return Path(root).expanduser()
-
-
-def cache_dir() -> Path:
-    """Returns the folder of decoded arrays: JAXDL_CACHE_DIR, or the user's cache folder."""
-    import platformdirs
-
-    folder = os.environ.get("JAXDL_CACHE_DIR") or platformdirs.user_cache_dir("jaxdl")
-    return Path(folder).expanduser()
 
 
 def find(name: str, data_dir: str | Path | None = None) -> Path | None:

@@ -18,6 +18,7 @@ import flax.linen as nn
 import jax
 
 from jaxdl.nn.conv import Conv
+from jaxdl.nn.norm import BatchNorm
 from jaxdl.nn.pool import max_pool
 
 Normalisation = Literal["batch", "group"]
@@ -35,7 +36,8 @@ class Normalise(nn.Module):
         """Maps [B, ..., C] to the same shape."""
         if self.kind == "group":
             return nn.GroupNorm(num_groups=8, epsilon=1e-3)(inputs)
-        return nn.BatchNorm(use_running_average, momentum=0.0, epsilon=1e-3)(inputs)
+        normalise = BatchNorm(momentum=0.0, epsilon=1e-3)
+        return normalise(inputs, use_running_average=use_running_average)
 
 
 class Conv4(nn.Module):

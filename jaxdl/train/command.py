@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 import tyro
 
+from jaxdl.train import runtime
+
 C = TypeVar("C")
 Presets = Mapping[str, Mapping[str, Any]]
 
@@ -87,6 +89,7 @@ def run(
     Returns:
       The exit code.
     """
+    runtime.configure()
     try:
         main(parse(config, presets, argv, stored=stored))
     except KeyboardInterrupt as stop:

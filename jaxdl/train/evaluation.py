@@ -10,6 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxdl.ops.metrics import Moments
 from jaxdl.train.state import TrainState
+from jaxdl.train.step import compiler_options, sharing
 
 Evaluate = Callable[[TrainState, Any, jax.Array, int], dict[str, Moments]]
 
@@ -48,7 +49,11 @@ def compile_evaluation(
         batch = jax.vmap(sample, (0, None))(keys, data)
         return batch | {"weight": (index < examples).astype(jnp.float32)}
 
-    measure = jax.jit(eval_step)
+    def measure(state, batch):
+        with sharing(mesh):
+            return eval_step(state, batch)
+
+    measure = jax.jit(measure, compiler_options=compiler_options(mesh))
 
     def evaluate(state: TrainState, data: Any, key: jax.Array, examples: int) -> dict[str, Moments]:
         parts = []

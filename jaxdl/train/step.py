@@ -1,6 +1,8 @@
 """From a loss to a training step, and from a step to a compiled, data-parallel program."""
 
+import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -16,7 +18,11 @@ Sample = Callable[[jax.Array, Any], Any]
 
 
 def gradient_step(
-    loss: Loss, optimizer: optax.GradientTransformation, *, axis_name: str | None = None
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    *,
+    axis_name: str | None = None,
+    microbatch: int | None = None,
 ) -> Step:
     """Makes the step that takes one gradient of one loss.
 
@@ -25,28 +31,57 @@ def gradient_step(
       optimizer: what turns the gradient into an update.
       axis_name: the mapped axis over which gradients, metrics and the floating-point leaves of
         `extra` are averaged, for a step that runs inside `pmap` or `shard_map`; None under `jit`.
+      microbatch: examples that a device takes at once; it goes through its part of the batch in
+        turn and averages gradients, metrics and the floating-point leaves of `extra`. The numbers
+        are those of the whole batch when the loss is a mean over examples that do not see one
+        another; the memory, and the share of the cache, are those of a microbatch. A microbatch has
+        a key of its own. None for the whole batch.
 
     Returns:
       `(state, batch) -> (state, metrics)`: the loss's own metrics, all taken before the update, and
       `loss`, `gradient_norm`, `parameter_norm` and `update_norm`.
-    """
 
-    def average(tree):
+    Raises:
+      ValueError: `microbatch` does not divide the examples of one device.
+    """
+    differentiate = jax.value_and_grad(loss, has_aux=True)
+
+    def of_one(params, extra, key, batch):
+        (value, (extra, metrics)), gradient = differentiate(params, extra, key, batch)
+        return gradient, extra, {"loss": value, **metrics}
+
+    def of_all(params, extra, key, batch, axis_name=axis_name):
+        if microbatch is None:
+            result = of_one(params, extra, key, batch)
+        else:
+            parts, count = _split(batch, microbatch)
+            first = 0 if axis_name is None else jax.lax.axis_index(axis_name) * count
+
+            def add(total, part):
+                index, batch = part
+                result = of_one(params, extra, jax.random.fold_in(key, first + index), batch)
+                return _where_inexact(lambda new, sum: sum + new / count, result, total), None
+
+            shapes = jax.eval_shape(of_one, params, extra, key, jax.tree.map(lambda x: x[0], parts))
+            start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+            result, _ = jax.lax.scan(add, start, (jnp.arange(count), parts))
         if axis_name is None:
-            return tree
-        return jax.tree.map(
-            lambda leaf: (
-                jax.lax.pmean(leaf, axis_name) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
-            ),
-            tree,
-        )
+            return result
+        return _where_inexact(lambda leaf: jax.lax.pmean(leaf, axis_name), result)
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
-        differentiate = jax.value_and_grad(loss, has_aux=True)
-        (value, (extra, metrics)), gradient = differentiate(
-            state.params, state.extra, step_key(state, 0), batch
-        )
-        gradient, extra, metrics = average((gradient, extra, {"loss": value, **metrics}))
+        run = of_all
+        if axis_name is None and microbatch is not None and _axis_of_mesh():
+            # Left to the partitioner, the loop over a sharded axis would gather it.
+            everywhere, shared = PartitionSpec(), PartitionSpec(_axis_of_mesh())
+            run = jax.shard_map(
+                partial(of_all, axis_name=_axis_of_mesh()),
+                in_specs=(everywhere, everywhere, everywhere, shared),
+                out_specs=everywhere,
+                # With it, the gradient of replicated parameters would be summed over devices.
+                check_vma=False,
+            )
+        gradient, extra, metrics = run(state.params, state.extra, step_key(state, 0), batch)
         update, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         metrics |= {
             "gradient_norm": optax.tree.norm(gradient),
@@ -59,12 +94,53 @@ def gradient_step(
     return step
 
 
-def data_mesh(devices: int | None = None) -> Mesh:
-    """Returns the 1-D mesh `("data",)` over the first `devices` devices, or over all of them."""
+def map_examples(
+    function: Callable[[Any, Any], Any], *, microbatch: int | None = None
+) -> Callable[[Any, Any], Any]:
+    """Maps `(params, example) -> outputs` over the first axis of a batch of examples.
+
+    Args:
+      function: of the parameters, which all examples share, and one example.
+      microbatch: examples that a device takes at once; None for all of them.
+
+    Returns:
+      `(params, batch) -> outputs`, all leaves with the examples as their first axis.
+    """
+
+    def of_all(params, batch):
+        one = partial(function, params)
+        if jax.tree.leaves(batch)[0].shape[0] == 1:
+            # XLA's matrix product is half as fast with a batch axis, even of one.
+            outputs = one(jax.tree.map(lambda leaf: leaf[0], batch))
+            return jax.tree.map(lambda leaf: leaf[None], outputs)
+        if microbatch is None:
+            return jax.vmap(one)(batch)
+        return jax.lax.map(one, batch, batch_size=microbatch if microbatch > 1 else None)
+
+    def mapped(params, batch):
+        if microbatch is None or not _axis_of_mesh():
+            return of_all(params, batch)
+        shared = PartitionSpec(_axis_of_mesh())
+        return jax.shard_map(
+            of_all, in_specs=(PartitionSpec(), shared), out_specs=shared, check_vma=False
+        )(params, batch)
+
+    return mapped
+
+
+def data_mesh(devices: int | None = None, *, batch: int | None = None) -> Mesh:
+    """Returns the 1-D mesh `("data",)` by which a batch is shared.
+
+    Args:
+      devices: how many; None for all of them.
+      batch: size of the batch. On CPUs, where the devices are cores, the mesh then has as many as
+        can share it evenly; elsewhere a batch that all devices cannot share is an error later.
+    """
+    devices = devices or jax.device_count()
+    if batch is not None and jax.default_backend() == "cpu":
+        devices = max(count for count in range(1, devices + 1) if batch % count == 0)
     # Explicit axes, the default of make_mesh, break Linen modules and optax losses.
-    return jax.make_mesh(
-        (devices or jax.device_count(),), ("data",), axis_types=(jax.sharding.AxisType.Auto,)
-    )
+    return jax.make_mesh((devices,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
 
 
 def compile_step(
@@ -97,7 +173,8 @@ def compile_step(
         def body(state, batch):
             if sample is not None:
                 batch = sample(step_key(state, 1), data)
-            return step(state, shard(batch))
+            with sharing(mesh):
+                return step(state, shard(batch))
 
         if sample is not None:
             return jax.lax.scan(body, state, None, length=steps_per_call)
@@ -107,8 +184,24 @@ def compile_step(
 
     if mesh is None:
         return jax.jit(call, donate_argnums=0)
-    compiled = jax.jit(call, donate_argnums=0, out_shardings=replicated)
+    options = compiler_options(mesh)
+    compiled = jax.jit(call, donate_argnums=0, out_shardings=replicated, compiler_options=options)
     return lambda state, data: compiled(jax.device_put(state, replicated), data)
+
+
+def sharing(mesh: Mesh | None) -> contextlib.AbstractContextManager:
+    """Tells what is traced in this context by which mesh its batches are shared."""
+    if mesh is None:
+        return contextlib.nullcontext()
+    return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
+
+
+def compiler_options(mesh: Mesh | None) -> dict[str, Any]:
+    """Returns the XLA options that a program for this mesh is faster with."""
+    if mesh is None or mesh.size == 1 or mesh.devices.flat[0].platform != "cpu":
+        return {}
+    # Every device is a core already; a matrix product has no others to spread over.
+    return {"xla_cpu_multi_thread_eigen": False}
 
 
 def check_divisible(batch: Any, devices: int) -> None:
@@ -120,6 +213,32 @@ def check_divisible(batch: Any, devices: int) -> None:
                 f"a batch of {size} cannot be shared evenly by {devices} devices; "
                 f"use {f'{below} or ' if below else ''}{below + devices}"
             )
+
+
+def _axis_of_mesh() -> str | None:
+    """Returns the axis of the mesh that `compile_step` or `compile_evaluation` traces for."""
+    names = jax.sharding.get_abstract_mesh().axis_names
+    return names[0] if names else None
+
+
+def _split(batch: Any, size: int) -> tuple[Any, int]:
+    """Returns the batch with leaves [B / size, size, ...], and how many parts that makes."""
+    examples = jax.tree.leaves(batch)[0].shape[0]
+    if examples % size:
+        raise ValueError(f"a microbatch of {size} does not divide the {examples} of one device")
+    count = examples // size
+    return jax.tree.map(lambda leaf: leaf.reshape(count, size, *leaf.shape[1:]), batch), count
+
+
+def _where_inexact(function: Callable[..., jax.Array], tree: Any, *others: Any) -> Any:
+    """Maps the floating-point leaves, and keeps the others of the first tree."""
+    return jax.tree.map(
+        lambda leaf, *rest: (
+            function(leaf, *rest) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
+        ),
+        tree,
+        *others,
+    )
 
 
 def pmap_step(step: Step) -> Step:

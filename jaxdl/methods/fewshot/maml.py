@@ -21,7 +21,7 @@ import optax
 from jaxdl.nn.fewshot import Conv4
 from jaxdl.ops.metrics import Moments
 from jaxdl.train.state import Method, TrainState
-from jaxdl.train.step import gradient_step
+from jaxdl.train.step import gradient_step, map_examples
 
 Normalisation = Literal["transductive", "support", "group"]
 
@@ -48,6 +48,9 @@ class Config:
     remat: bool = True
     """Recompute an inner step's activations in the backward pass when there are several steps, for
     a third of the memory."""
+    tasks_at_once: int = 0
+    """Tasks that a device works on at the same time; 0 for what is fastest: one on a CPU, whose
+    cache holds little more, and all of them elsewhere."""
 
 
 def adapt(
@@ -115,11 +118,14 @@ def make(
     """
     if config.way < 2 or config.inner_steps < 0 or config.eval_inner_steps < 0:
         raise ValueError(f"way must be at least 2 and inner steps 0 or more, got {config}")
+    if config.tasks_at_once < 0:
+        raise ValueError(f"tasks_at_once must be 0 or more, got {config.tasks_at_once}")
     if not config.inner_lr > 0:
         raise ValueError(f"the inner learning rate must be positive, got {config.inner_lr}")
     network = network or default_network(config)
     optimizer = optimizer or optax.adam(1e-3)
     inductive = config.normalisation == "support"
+    at_once = config.tasks_at_once or (1 if jax.default_backend() == "cpu" else None)
 
     def task_loss(params, task):
         adapted = adapt(
@@ -137,7 +143,7 @@ def make(
 
     def loss(params, extra, key, batch):
         del key
-        values, accuracies = jax.vmap(task_loss, (None, 0))(params, tasks(batch))
+        values, accuracies = map_examples(task_loss)(params, tasks(batch))
         return values.mean(), (extra, {"accuracy": accuracies.mean()})
 
     predict = predictor(config, network=network)
@@ -159,10 +165,11 @@ def make(
         return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), (), state_key)
 
     def eval_step(state: TrainState, batch: Any) -> dict[str, Moments]:
-        values = jax.vmap(evaluate_task, (None, 0))(state.params, tasks(batch))
+        values = map_examples(evaluate_task, microbatch=at_once)(state.params, tasks(batch))
         return {name: Moments.of(value, batch["weight"]) for name, value in values.items()}
 
-    return Method(init, gradient_step(loss, optimizer, axis_name=axis_name), eval_step)
+    train_step = gradient_step(loss, optimizer, axis_name=axis_name, microbatch=at_once)
+    return Method(init, train_step, eval_step)
 
 
 def predictor(
