@@ -76,12 +76,16 @@ class Conv(nn.Module):
     """Initializer of the kernel, [height, width, C, F]."""
     implementation: Literal["patches", "lax"] = "patches"
     """`patches`: patches and one matrix product; `lax`: `jax.lax.conv_general_dilated`."""
+    bfloat16: bool = False
+    """Round what is multiplied to bfloat16; sums, parameters and the result stay float32."""
 
     @nn.compact
     def __call__(self, images: jax.Array) -> jax.Array:
         """Maps [B, H, W, C] to [B, H', W', F]."""
         shape = (*self.kernel_size, images.shape[-1], self.features)
         kernel = self.param("kernel", self.kernel_init, shape)
+        if self.bfloat16:
+            images, kernel = images.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
         if self.implementation == "patches":
             columns = patches(images, self.kernel_size, self.strides, self.padding)
             out = _product(columns, kernel)
@@ -92,6 +96,7 @@ class Conv(nn.Module):
                 self.strides,
                 self.padding,
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                preferred_element_type=jnp.float32,
             )
         if self.use_bias:
             out = out + self.param("bias", nn.initializers.zeros, (self.features,))
@@ -109,7 +114,8 @@ def _product(columns: jax.Array, kernel: jax.Array) -> jax.Array:
     rows = columns.reshape(-1, columns.shape[-1])
     if matrix.shape[0] > matrix.shape[1]:
         transposed = lax.optimization_barrier(matrix.T)
-        out = lax.dot_general(rows, transposed, (((1,), (1,)), ((), ())))
+        contraction = (((1,), (1,)), ((), ()))
+        out = lax.dot_general(rows, transposed, contraction, preferred_element_type=jnp.float32)
     else:
-        out = rows @ matrix
+        out = jnp.matmul(rows, matrix, preferred_element_type=jnp.float32)
     return out.reshape(*columns.shape[:-1], -1)

@@ -55,6 +55,8 @@ class Conv4(nn.Module):
     """What halves the image in every block."""
     normalisation: Normalisation = "batch"
     """Normalisation in every block."""
+    bfloat16: bool = False
+    """Round what the convolutions multiply to bfloat16."""
 
     @nn.compact
     def __call__(self, images: jax.Array, *, use_running_average: bool = False) -> jax.Array:
@@ -62,7 +64,8 @@ class Conv4(nn.Module):
         strided = self.downsampling == "strided"
         hidden = images
         for _ in range(4):
-            hidden = Conv(self.features, strides=(2, 2) if strided else (1, 1))(hidden)
+            strides = (2, 2) if strided else (1, 1)
+            hidden = Conv(self.features, strides=strides, bfloat16=self.bfloat16)(hidden)
             normalise = Normalise(self.normalisation)
             hidden = nn.relu(normalise(hidden, use_running_average=use_running_average))
             hidden = hidden if strided else max_pool(hidden)

@@ -57,6 +57,8 @@ def compile_evaluation(
 
     def evaluate(state: TrainState, data: Any, key: jax.Array, examples: int) -> dict[str, Moments]:
         parts = []
+        if mesh is not None:
+            state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
         for first in range(0, examples, per_call):
             moments = measure(state, draw(data, key, first, examples))
             parts.append(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), moments))

@@ -26,6 +26,21 @@ def test_patches_by_hand():
     np.testing.assert_array_equal(same[0, 0, 0], [0, 0, 0, 0, 0, 1, 0, 3, 4])
 
 
+def test_products_of_bfloat16_are_summed_in_float32():
+    # 256 ones and one 1 / 256: bfloat16, with 8 bits, could not tell their sum from 256.
+    images = jnp.ones((1, 1, 1, 257)).at[..., 0].set(1 / 256)
+    module = Conv(1, (1, 1), kernel_init=nn.initializers.ones, bfloat16=True)
+    for implementation in ("patches", "lax"):
+        out, params = module.clone(implementation=implementation).init_with_output(
+            jax.random.key(0), images
+        )
+        np.testing.assert_array_equal(out, [[[[256 + 1 / 256]]]])
+        assert params["params"]["kernel"].dtype == jnp.float32
+    # 1 + 1 / 512 is rounded to 1.
+    out = module.apply(params, jnp.full((1, 1, 1, 257), 1 + 1 / 512))
+    np.testing.assert_array_equal(out, [[[[257]]]])
+
+
 def fixed(kernel_size, strides, padding, size):
     ours = Conv(4, kernel_size, strides, padding)
     reference = nn.Conv(4, kernel_size, strides, padding)

@@ -6,9 +6,17 @@ import numpy as np
 import optax
 import pytest
 from flax import jax_utils
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxdl.train.state import TrainState
-from jaxdl.train.step import compile_step, data_mesh, gradient_step, pmap_step
+from jaxdl.train.step import (
+    compile_step,
+    data_mesh,
+    gradient_step,
+    map_examples,
+    pmap_step,
+    sharing,
+)
 
 DATA = jax.random.normal(jax.random.key(9), (50, 3))
 
@@ -66,6 +74,69 @@ def test_a_step_by_hand():
     assert after.extra == 1
     expected = {"loss": 4, "error": 2, "gradient_norm": 4, "parameter_norm": 3, "update_norm": 0.4}
     assert metrics == pytest.approx(expected, rel=1e-6)
+
+
+def quiet_loss(params, extra, key, batch):
+    """Without noise: a microbatch has a key of its own."""
+    error = batch["x"] @ params["w"] - batch["y"]
+    return jnp.mean(error**2), (extra + jnp.mean(batch["y"]), {"error": jnp.abs(error).mean()})
+
+
+@pytest.mark.parametrize("devices", [None, 1, 2, 8])
+@pytest.mark.parametrize("microbatch", [1, 2])
+def test_microbatches_equal_the_whole_batch(microbatch, devices):
+    whole = gradient_step(quiet_loss, OPTIMIZER)
+    parts = gradient_step(quiet_loss, OPTIMIZER, microbatch=microbatch)
+    mesh = devices and data_mesh(devices)
+    expected, got = compile_step(whole), compile_step(parts, mesh=mesh)
+    a, b = start(), start()
+    for key in range(3):
+        a, expected_metrics = expected(a, batch(key=key))
+        b, metrics = got(b, batch(key=key))
+        assert_close(a, b)
+        for name, value in expected_metrics.items():
+            np.testing.assert_allclose(metrics[name], value, rtol=2e-6, err_msg=name)
+
+
+def test_the_keys_of_microbatches_do_not_depend_on_the_devices():
+    parts = gradient_step(loss, OPTIMIZER, microbatch=2)  # with noise
+    one, many = compile_step(parts), compile_step(parts, mesh=data_mesh(4))
+    a, b = start(), start()
+    for _ in range(3):
+        (a, _), (b, _) = one(a, batch()), many(b, batch())
+        assert_close(a, b)
+
+
+def test_a_microbatch_that_does_not_divide_is_refused():
+    step = compile_step(gradient_step(quiet_loss, OPTIMIZER, microbatch=3))
+    with pytest.raises(ValueError, match="microbatch of 3 does not divide the 16"):
+        step(start(), batch())
+
+
+@pytest.mark.parametrize("devices", [None, 4])
+@pytest.mark.parametrize("microbatch", [None, 1, 2])
+def test_mapped_examples_equal_a_loop(microbatch, devices):
+    def function(factor, example):
+        return {"sum": factor * example["x"].sum(), "y": example["y"]}
+
+    mapped = map_examples(function, microbatch=microbatch)
+
+    mesh = devices and data_mesh(devices)
+
+    def run(factor, examples):
+        with sharing(mesh):
+            return mapped(factor, examples)
+
+    examples = batch(8)
+    if mesh:
+        examples = jax.device_put(examples, NamedSharding(mesh, PartitionSpec("data")))
+    got = jax.jit(run)(3.0, examples)
+    np.testing.assert_allclose(got["sum"], 3 * examples["x"].sum(1), rtol=1e-6)
+    np.testing.assert_array_equal(got["y"], examples["y"])
+
+
+def test_the_mesh_of_a_batch_has_as_many_cores_as_can_share_it():
+    assert [data_mesh(batch=size).size for size in (16, 12, 7, 1)] == [8, 6, 7, 1]
 
 
 def test_several_steps_a_call_equal_single_ones():

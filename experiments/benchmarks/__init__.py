@@ -1,0 +1,1 @@
+"""Timings of the library's steps against their peers, each a command."""
