@@ -33,6 +33,9 @@ from typing import Any, Literal
 
 from jaxdl.train import command
 
+# Small enough that rounding errors do not grow from inner step to inner step.
+INNER_LR = 0.05
+
 Part = Literal["speed", "growth", "memory", "sampling", "start", "classifier"]
 
 
@@ -46,10 +49,11 @@ class Config:
     """Settings of `speed`: three that the README shows, or also 20 ways and first order."""
     tasks: int = 16
     """Tasks in an outer step; a quarter of it for 20 ways."""
-    rounds: int = 7
+    rounds: int = 5
     """How often each contender is timed."""
     naive: bool = True
-    """Also time `vmap` over `flax.linen.Conv`, which takes many times longer on a CPU."""
+    """Also time `vmap` over `flax.linen.Conv`, in the first setting only: on a CPU it takes longer
+    than all the rest."""
     workdir: Path = Path("runs/meta_step")
     """Where the numbers and the plots go."""
 
@@ -122,6 +126,7 @@ def main(config: Config) -> None:
         },
         "rounds": config.rounds,
     }
+    sys.stdout.reconfigure(line_buffering=True)  # a table as soon as it is measured
     measure = {
         "speed": speed,
         "growth": growth,
@@ -158,7 +163,7 @@ def problem(setting: Setting) -> tuple[Any, Any]:
             generator.standard_normal(leaf.shape, np.float32)
             / math.sqrt(leaf.size / leaf.shape[-1])
             if leaf.ndim > 1
-            else generator.uniform(0.5, 1.5, leaf.shape).astype(np.float32)
+            else generator.uniform(0.5, 1, leaf.shape).astype(np.float32)
         ),
         shapes["params"],
     )
@@ -190,6 +195,7 @@ def jax_step(
 
     method = maml.Config(
         way=setting.way,
+        inner_lr=INNER_LR,
         inner_steps=setting.inner_steps,
         first_order=setting.first_order,
         remat=remat,
@@ -239,7 +245,7 @@ def _naive_network(way: int) -> Any:
     return Naive()
 
 
-def ceiling(rounds: int) -> dict[str, Any]:
+def ceiling() -> dict[str, Any]:
     """Returns contenders of `race` that multiply two 2048 x 2048 matrices, and what that takes."""
     import jax
     import jax.numpy as jnp
@@ -264,20 +270,25 @@ def speed(config: Config) -> list[dict[str, Any]]:
         params, batch = problem(setting)
         steps = {"jaxdl": jax_step(setting, params, batch, steps_per_call=steps_per_call)}
         absent = {}
-        if config.naive:
+        if config.naive and not rows:
             steps["JAX, vmap(nn.Conv)"] = jax_step(setting, params, batch, naive=True)
         if _torch():
             from experiments.benchmarks import torch_peers
 
             peers = torch_peers.meta_steps(
-                params, batch, lr=0.4, steps=setting.inner_steps, first_order=setting.first_order
+                params,
+                batch,
+                lr=INNER_LR,
+                steps=setting.inner_steps,
+                first_order=setting.first_order,
             )
             absent = {name: step for name, step in peers.items() if isinstance(step, str)}
             steps |= {name: step for name, step in peers.items() if name not in absent}
         else:
             absent["PyTorch"] = "not measured: it is not installed (pip install torch)"
-        _check_equal({name: step() for name, step in steps.items()})
-        limit = ceiling(config.rounds)
+        _check_equal(timing.warm(steps))
+        limit = ceiling()
+        timing.warm(limit["contenders"])
         seconds = timing.race(steps | limit["contenders"], config.rounds, str(setting))
         seconds["jaxdl"] = [s / steps_per_call for s in seconds["jaxdl"]]
         flop = flop_per_task(setting)
@@ -332,6 +343,7 @@ def growth(config: Config) -> dict[str, list[dict[str, float]]]:
         for value in values:
             setting = dataclasses.replace(Setting(queries=5, tasks=16), **{name: value})
             steps[str(value)] = jax_step(setting, *problem(setting))
+        timing.warm(steps)
         seconds = timing.race(steps, config.rounds, f"growth with {name}")
         smallest = str(values[0])
         curves[name] = [
@@ -374,6 +386,7 @@ def memory(config: Config) -> list[dict[str, Any]]:
             steps[str(remat)] = lambda run=program, s=state, b=batch: jax.block_until_ready(
                 run(s, b)
             )
+        timing.warm(steps)
         seconds = timing.race(steps, config.rounds, f"memory, {inner_steps} inner steps")
         row = {
             "inner_steps": inner_steps,
@@ -429,11 +442,9 @@ def sampling(config: Config) -> dict[str, Any]:
         state, metrics = call(state, images)
         jax.block_until_ready(metrics)
 
-    seconds = timing.race(
-        {"draw": lambda: draw_many(images).block_until_ready(), "steps": steps},
-        config.rounds,
-        "sampling",
-    )
+    contenders = {"draw": lambda: draw_many(images).block_until_ready(), "steps": steps}
+    timing.warm(contenders)
+    seconds = timing.race(contenders, config.rounds, "sampling")
     drawn = setting.tasks * setting.way * (1 + setting.queries)
     result = {
         "images_per_s": timing.spread([drawn * many / s for s in seconds["draw"]]),
@@ -510,6 +521,7 @@ def classifier(config: Config) -> dict[str, Any]:
         from experiments.benchmarks import torch_peers
 
         steps["PyTorch"] = torch_peers.classifier_step(images, labels)
+    timing.warm(steps)
     seconds = timing.race(steps, config.rounds, "classifier")
     for name in steps:
         if "16" in name:

@@ -2,15 +2,23 @@
 
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 import tqdm
+
+T = TypeVar("T")
+
+
+def warm(contenders: Mapping[str, Callable[[], T]]) -> dict[str, T]:
+    """Runs every contender once, which compiles it, and returns what it gave."""
+    return {name: run() for name, run in contenders.items()}
 
 
 def race(
     contenders: Mapping[str, Callable[[], object]], rounds: int, title: str = ""
 ) -> dict[str, list[float]]:
-    """Runs every contender once to warm up and then once in each round.
+    """Runs every contender, which is warm, once in each round.
 
     Args:
       contenders: what to run, by name; returns when the work is done.
@@ -20,8 +28,6 @@ def race(
     Returns:
       The seconds of each round by name.
     """
-    for run in contenders.values():
-        run()
     seconds = {name: [] for name in contenders}
     for _ in tqdm.trange(rounds, desc=title, leave=False, disable=None):
         for name, run in contenders.items():

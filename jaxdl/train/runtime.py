@@ -14,8 +14,8 @@ def configure(environment: MutableMapping[str, str] = os.environ) -> None:
     """Sets how JAX will start, where the environment does not say already.
 
     One device for each core that this process may use lets every core work on a task of its own,
-    in its own cache; it concerns CPUs alone. Programs that took more than a fifth of a second to
-    compile are kept in the cache folder.
+    in its own cache; it concerns CPUs alone. Compiled programs
+    are kept in the cache folder.
 
     Args:
       environment: of this process.
@@ -25,6 +25,6 @@ def configure(environment: MutableMapping[str, str] = os.environ) -> None:
     for name, value in (
         ("JAX_NUM_CPU_DEVICES", str(cores)),
         ("JAX_COMPILATION_CACHE_DIR", str(cache_dir() / "programs")),
-        ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2"),
+        ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0"),
     ):
         environment.setdefault(name, value)

@@ -62,9 +62,13 @@ def gradient_step(
                 result = of_one(params, extra, jax.random.fold_in(key, first + index), batch)
                 return _where_inexact(lambda new, sum: sum + new / count, result, total), None
 
-            shapes = jax.eval_shape(of_one, params, extra, key, jax.tree.map(lambda x: x[0], parts))
-            start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-            result, _ = jax.lax.scan(add, start, (jnp.arange(count), parts))
+            only = jax.tree.map(lambda leaf: leaf[0], parts)
+            if count == 1:
+                result = of_one(params, extra, jax.random.fold_in(key, first), only)
+            else:
+                shapes = jax.eval_shape(of_one, params, extra, key, only)
+                start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+                result, _ = jax.lax.scan(add, start, (jnp.arange(count), parts))
         if axis_name is None:
             return result
         return _where_inexact(lambda leaf: jax.lax.pmean(leaf, axis_name), result)
@@ -176,11 +180,12 @@ def compile_step(
             with sharing(mesh):
                 return step(state, shard(batch))
 
-        if sample is not None:
-            return jax.lax.scan(body, state, None, length=steps_per_call)
+        batches = None if sample is not None else data
         if steps_per_call == 1:
-            data = jax.tree.map(lambda leaf: leaf[None], data)
-        return jax.lax.scan(body, state, data, length=steps_per_call)
+            # A loop of one would be unrolled, but too late for XLA to see its convolutions.
+            state, metrics = body(state, batches)
+            return state, jax.tree.map(lambda metric: metric[None], metrics)
+        return jax.lax.scan(body, state, batches, length=steps_per_call)
 
     if mesh is None:
         return jax.jit(call, donate_argnums=0)

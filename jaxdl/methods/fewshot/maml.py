@@ -88,7 +88,10 @@ def adapt(
             gradient = jax.lax.stop_gradient(gradient)
         return jax.tree.map(lambda p, g: p - lr * g, params, gradient), None
 
-    body = jax.checkpoint(step) if remat and steps > 1 else step
+    if steps == 1:
+        # A loop of one would be unrolled, but too late for XLA to see its convolutions.
+        return step(params, None)[0]
+    body = jax.checkpoint(step) if remat else step
     return jax.lax.scan(body, params, None, length=steps)[0]
 
 
