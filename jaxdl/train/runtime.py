@@ -14,8 +14,7 @@ def configure(environment: MutableMapping[str, str] = os.environ) -> None:
     """Sets how JAX will start, where the environment does not say already.
 
     One device for each core that this process may use lets every core work on a task of its own,
-    in its own cache; it concerns CPUs alone. Compiled programs
-    are kept in the cache folder.
+    in its own cache; it concerns CPUs alone. Compiled programs are kept in the cache folder.
 
     Args:
       environment: of this process.
