@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.benchmarks import classifier, meta_step, timing
+from experiments.benchmarks import classifier, contenders, meta_step, timing
 
 
 def test_work_by_hand():
@@ -14,10 +14,10 @@ def test_work_by_hand():
     # and 256*5: 112,896 and 2,545,...; two products in the first layer, three in the others.
     first, rest = 112_896, (49 + 16 + 4) * 36_864 + 1_280
     query = 2 * (2 * first + 3 * rest)
-    setting = meta_step.Setting(way=5, queries=15, inner_steps=2)
-    assert meta_step.flop_per_task(setting) == query * (75 + 3 * 2 * 5)
+    setting = contenders.Setting(way=5, queries=15, inner_steps=2)
+    assert contenders.flop_per_task(setting) == query * (75 + 3 * 2 * 5)
     first_order = dataclasses.replace(setting, first_order=True)
-    assert meta_step.flop_per_task(first_order) == query * (75 + 2 * 5)
+    assert contenders.flop_per_task(first_order) == query * (75 + 2 * 5)
 
 
 def test_ratios_are_taken_within_a_round():
@@ -29,22 +29,22 @@ def test_ratios_are_taken_within_a_round():
 @pytest.mark.slow
 @pytest.mark.parametrize(("first_order", "steps"), [(False, 1), (True, 2)])
 def test_naive_network_and_pytorch_agree_with_ours(first_order, steps):
-    setting = meta_step.Setting(queries=2, inner_steps=steps, tasks=2, first_order=first_order)
-    params, batch = meta_step.problem(setting)
-    ours = meta_step.jax_step(setting, params, batch)()
-    others = {"naive": meta_step.jax_step(setting, params, batch, naive=True)()}
+    setting = contenders.Setting(queries=2, inner_steps=steps, tasks=2, first_order=first_order)
+    params, batch = contenders.problem(setting)
+    ours = contenders.jax_step(setting, params, batch)()
+    others = {"naive": contenders.jax_step(setting, params, batch, naive=True)()}
     try:
         from experiments.benchmarks import torch_peers
     except ImportError:
         pass  # the naive network remains
     else:
         peers = torch_peers.meta_steps(
-            params, batch, lr=meta_step.INNER_LR, steps=steps, first_order=first_order
+            params, batch, lr=contenders.INNER_LR, steps=steps, first_order=first_order
         )
         others |= {name: step() for name, step in peers.items() if not isinstance(step, str)}
-    meta_step._check_equal({"ours": ours, **others})
+    contenders.check_equal({"ours": ours, **others})
     with pytest.raises(RuntimeError, match="wrong has loss"):
-        meta_step._check_equal({"ours": ours, "wrong": (1.001 * ours[0], ours[1])})
+        contenders.check_equal({"ours": ours, "wrong": (1.001 * ours[0], ours[1])})
 
 
 def test_the_classifier_has_the_parameters_and_the_loss_of_its_naive_form():
