@@ -47,6 +47,7 @@ def test_naive_network_and_pytorch_agree_with_ours(first_order, steps):
         contenders.check_equal({"ours": ours, "wrong": (1.001 * ours[0], ours[1])})
 
 
+@pytest.mark.slow
 def test_the_classifier_has_the_parameters_and_the_loss_of_its_naive_form():
     images, labels = classifier.batch(32)
     runs = [

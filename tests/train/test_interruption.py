@@ -15,6 +15,14 @@ from tests.train import toy
 from tests.train.toy import rows, run
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_interrupts():
+    """A process that a shell started in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """An uninterrupted run: its folder, and what `run` returned."""
