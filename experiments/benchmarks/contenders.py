@@ -27,7 +27,7 @@ class Setting:
 
 
 def flop_per_task(setting: Setting) -> float:
-    """Returns the floating-point operations of one task; see the head of this file.
+    """Returns the floating-point operations of one task; `meta_step` says which.
 
     >>> round(flop_per_task(Setting()) / 1e9, 2)
     1.41
@@ -74,7 +74,6 @@ def jax_step(
     batch: Any,
     *,
     steps_per_call: int = 1,
-    remat: bool = True,
     naive: bool = False,
 ) -> Callable[[], tuple[float, float]]:
     """Returns `steps_per_call` outer steps, which give loss and gradient norm before the first.
@@ -96,7 +95,6 @@ def jax_step(
         inner_lr=INNER_LR,
         inner_steps=setting.inner_steps,
         first_order=setting.first_order,
-        remat=remat,
         tasks_at_once=setting.tasks if naive else 0,
     )
     optimizer = optax.adam(1e-3)

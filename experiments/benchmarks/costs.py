@@ -49,7 +49,7 @@ def memory(rounds: int) -> list[dict[str, Any]]:
     print(f"  {'inner steps':12s}{'kept':>8s}{'recomputed':>12s}{'share':>8s}{'speed':>8s}")
     for inner_steps in (1, 2, 5, 10):
         setting = Setting(queries=1, inner_steps=inner_steps, tasks=8)
-        _, batch = problem(setting)
+        batch = jax.tree.map(jnp.asarray, problem(setting)[1])
         temporary, steps = {}, {}
         for remat in (False, True):
             made = maml.make(
@@ -59,7 +59,6 @@ def memory(rounds: int) -> list[dict[str, Any]]:
             state = jax.jit(made.init)(key, batch)
             program = jax.jit(made.train_step).lower(state, batch).compile()
             temporary[remat] = program.memory_analysis().temp_size_in_bytes / 2**20
-            batch = jax.tree.map(jnp.asarray, batch)
             steps[str(remat)] = lambda run=program, s=state, b=batch: jax.block_until_ready(
                 run(s, b)
             )
@@ -156,7 +155,7 @@ print(float(call(state, images)[1]["loss"][0]))
 def start(rounds: int) -> dict[str, Any]:
     """Measures the time from the command to the first step, in processes of their own."""
     seconds = {"cold": [], "warm": []}
-    for _ in range(max(1, min(5, rounds))):
+    for _ in range(min(5, rounds)):
         with tempfile.TemporaryDirectory() as cache:
             environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
             environment |= {"JAXDL_CACHE_DIR": cache}

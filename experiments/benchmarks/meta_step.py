@@ -2,7 +2,7 @@
 
 python -m experiments.benchmarks.meta_step                        # tens of minutes on two CPU cores
 python -m experiments.benchmarks.meta_step --parts speed --settings all
-pip install torch learn2learn                                     # optional: the peers
+pip install -e '.[bench]'                                         # optional: PyTorch
 
 Contenders take one outer step (Adam) on the same tasks from the same parameters, in turn, and must
 agree in loss and gradient norm before they are timed. A ratio is the median over the rounds of the

@@ -11,7 +11,7 @@ from experiments.benchmarks import classifier, contenders, meta_step, timing
 
 def test_work_by_hand():
     # Multiply-adds of an image: 14*14*9*64 in the first layer, then 7*7, 4*4 and 2*2 times 9*64*64,
-    # and 256*5: 112,896 and 2,545,...; two products in the first layer, three in the others.
+    # and 256*5; two products in the first layer, three in the others.
     first, rest = 112_896, (49 + 16 + 4) * 36_864 + 1_280
     query = 2 * (2 * first + 3 * rest)
     setting = contenders.Setting(way=5, queries=15, inner_steps=2)
