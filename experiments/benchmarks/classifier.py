@@ -13,7 +13,6 @@ import numpy as np
 import optax
 
 from jaxdl.nn.conv import Conv
-from jaxdl.nn.pool import max_pool
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import compile_step, data_mesh, gradient_step
 
@@ -31,7 +30,7 @@ class Net(nn.Module):
             if self.naive:
                 images = nn.max_pool(nn.Conv(features, (3, 3))(images), (2, 2), (2, 2))
             else:
-                images = max_pool(Conv(features)(images))
+                images = Conv(features, max_pool=2)(images)
         hidden = nn.relu(nn.Dense(16)(images.reshape(images.shape[0], -1)))
         return nn.Dense(10)(hidden)
 
@@ -55,8 +54,10 @@ def jax_step(
         return losses.mean(), (extra, {})
 
     on_cpu = jax.default_backend() == "cpu"
-    mesh = None if naive else data_mesh(batch=len(images) // 16)
-    step = gradient_step(loss, optimizer, microbatch=16 if on_cpu and not naive else None)
+    # On a CPU, as many images at once as the cache of a core holds.
+    microbatch = 4 if on_cpu and not naive else None
+    mesh = None if naive else data_mesh(batch=len(images) // 4)
+    step = gradient_step(loss, optimizer, microbatch=microbatch)
     call = compile_step(
         step, mesh=mesh, steps_per_call=steps_per_call, sample=lambda key, data: data
     )

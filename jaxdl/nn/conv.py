@@ -14,7 +14,10 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+
+from jaxdl.nn.pool import max_pool
 
 Padding = Literal["SAME", "VALID"]
 
@@ -34,29 +37,52 @@ def patches(
       [B, H', W', kernel_height * kernel_width * C]; channels vary fastest.
     """
     chex.assert_rank(images, 4)
+    return jnp.concatenate(_taps(images, kernel_size, strides, padding)[0], axis=-1)
+
+
+def _taps(
+    images: jax.Array,
+    kernel_size: Sequence[int],
+    strides: Sequence[int],
+    padding: Padding,
+    window: int = 1,
+) -> list[list[jax.Array]]:
+    """Returns what every tap of the kernel sees, [B, H' // window, W' // window, C].
+
+    There is a list of taps for each place in the windows by which the output is divided.
+    """
     pads = lax.padtype_to_pads(images.shape[1:3], kernel_size, strides, padding)
     images = jnp.pad(images, ((0, 0), *pads, (0, 0)))
-    out = [
-        (size - window) // stride + 1
-        for size, window, stride in zip(images.shape[1:3], kernel_size, strides, strict=True)
+    counts = [
+        ((size - width) // stride + 1) // window
+        for size, width, stride in zip(images.shape[1:3], kernel_size, strides, strict=True)
     ]
-    taps = []
-    for row in range(kernel_size[0]):
-        for column in range(kernel_size[1]):
-            taps.append(
-                lax.slice(
-                    images,
-                    (0, row, column, 0),
-                    (
-                        images.shape[0],
-                        row + (out[0] - 1) * strides[0] + 1,
-                        column + (out[1] - 1) * strides[1] + 1,
-                        images.shape[3],
-                    ),
-                    (1, *strides, 1),
-                )
-            )
-    return jnp.concatenate(taps, axis=-1)
+
+    # With windows, cut into the pixels that are `steps` apart first: the gradient of a slice with a
+    # step is as large as the image, and there are many slices. Without, the cut costs more.
+    steps = [stride * window for stride in strides]
+    if window > 1:
+        grids = {
+            first: images[:, first[0] :: steps[0], first[1] :: steps[1]]
+            for first in np.ndindex(*steps)
+        }
+
+    def tap(*first):
+        source, step = images, steps
+        if window > 1:
+            source, step = grids[first[0] % steps[0], first[1] % steps[1]], (1, 1)
+            first = first[0] // steps[0], first[1] // steps[1]
+        last = [f + (c - 1) * s + 1 for f, c, s in zip(first, counts, step, strict=True)]
+        size, channels = images.shape[0], images.shape[3]
+        return lax.slice(source, (0, *first, 0), (size, *last, channels), (1, *step, 1))
+
+    return [
+        [
+            tap(place[0] * strides[0] + row, place[1] * strides[1] + column)
+            for row, column in np.ndindex(*kernel_size)
+        ]
+        for place in np.ndindex(window, window)
+    ]
 
 
 class Conv(nn.Module):
@@ -76,6 +102,9 @@ class Conv(nn.Module):
     """Initializer of the kernel, [height, width, C, F]."""
     implementation: Literal["patches", "lax"] = "patches"
     """`patches`: patches and one matrix product; `lax`: `jax.lax.conv_general_dilated`."""
+    max_pool: int = 1
+    """Side of windows of whose values only the largest is left: what `jaxdl.nn.pool.max_pool` makes
+    of the result, with a faster gradient."""
     bfloat16: bool = False
     """Round what is multiplied to bfloat16; sums, parameters and the result stay float32."""
 
@@ -87,8 +116,8 @@ class Conv(nn.Module):
         if self.bfloat16:
             images, kernel = images.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
         if self.implementation == "patches":
-            columns = patches(images, self.kernel_size, self.strides, self.padding)
-            out = _product(columns, kernel)
+            places = _taps(images, self.kernel_size, self.strides, self.padding, self.max_pool)
+            out = _product(places, kernel)
         else:
             out = lax.conv_general_dilated(
                 images,
@@ -98,24 +127,39 @@ class Conv(nn.Module):
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
                 preferred_element_type=jnp.float32,
             )
+            out = max_pool(out, self.max_pool)
         if self.use_bias:
             out = out + self.param("bias", nn.initializers.zeros, (self.features,))
         return out
 
 
-def _product(columns: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Multiplies [B, H', W', K] by a kernel of K x F numbers, in the way that XLA's CPU likes best.
+def _product(places: list[list[jax.Array]], kernel: jax.Array) -> jax.Array:
+    """Returns the largest, over places, of the product of their taps and the kernel.
 
     Rows are one axis: with three, the gradient of the kernel begins with a transposed copy of the
     cotangent. The barrier keeps XLA from turning that gradient, [F, K], around, which halves the
     speed of the product when K is larger than F.
     """
-    matrix = kernel.reshape(-1, kernel.shape[-1])
-    rows = columns.reshape(-1, columns.shape[-1])
+    batch, height, width, _ = places[0][0].shape
+    features = kernel.shape[-1]
+    matrix = kernel.reshape(-1, features)
+    if kernel.shape[2] == 1:
+        # [K, rows]: a copy of one number at a time, along the last axis, would be slow.
+        columns = jnp.stack([jnp.stack(tap, 1) for tap in zip(*places, strict=True)])
+        columns = columns.reshape(len(columns), -1)
+        contraction = (((0,), (0,)), ((), ()))
+        out = lax.dot_general(matrix, columns, contraction, preferred_element_type=jnp.float32)
+        if len(places) > 1:
+            out = out.reshape(features, batch, len(places), -1).max(2)
+        return out.reshape(features, -1).T.reshape(batch, height, width, features)
+    rows = jnp.stack([jnp.concatenate(taps, -1) for taps in places], 1)
+    rows = rows.reshape(-1, rows.shape[-1])
     if matrix.shape[0] > matrix.shape[1]:
         transposed = lax.optimization_barrier(matrix.T)
         contraction = (((1,), (1,)), ((), ()))
         out = lax.dot_general(rows, transposed, contraction, preferred_element_type=jnp.float32)
     else:
         out = jnp.matmul(rows, matrix, preferred_element_type=jnp.float32)
-    return out.reshape(*columns.shape[:-1], -1)
+    if len(places) > 1:
+        out = out.reshape(batch, len(places), -1, features).max(1)
+    return out.reshape(batch, height, width, features)

@@ -92,6 +92,35 @@ def test_equals_flax_in_value_gradient_and_second_derivative(case, implementatio
         )
 
 
+@pytest.mark.parametrize(
+    ("channels", "size", "strides", "padding", "window"),
+    [
+        (1, (8, 8), (1, 1), "SAME", 2),
+        (3, (9, 7), (1, 1), "VALID", 2),
+        (3, (13, 12), (2, 1), "SAME", 3),
+    ],
+)
+def test_pooled_equals_flax_pooled_in_value_and_gradients(channels, size, strides, padding, window):
+    class Reference(nn.Module):
+        @nn.compact
+        def __call__(self, images):
+            out = nn.Conv(4, (3, 3), strides, padding, name="conv")(images)
+            return max_pool(out, window)
+
+    images = jax.random.normal(jax.random.key(0), (2, *size, channels))
+    params = Reference().init(jax.random.key(1), images)
+    params = jax.tree.map(lambda p: p + 0.1, params)
+    ours = {"params": params["params"]["conv"]}
+    module = Conv(4, (3, 3), strides, padding, max_pool=window)
+    plain = module.clone(implementation="lax").apply(ours, images)
+    np.testing.assert_allclose(plain, Reference().apply(params, images), atol=1e-5)
+    expected = derivatives(Reference(), params, images)
+    for got, want in zip(derivatives(module, ours, images), expected, strict=True):
+        want_leaves, got_leaves = jax.tree.leaves(want), jax.tree.leaves(got)
+        for g, w in zip(got_leaves, want_leaves, strict=True):
+            np.testing.assert_allclose(g, w, rtol=1e-4, atol=1e-4 * float(jnp.abs(w).max()))
+
+
 def test_a_kernel_for_each_task_equals_a_loop():
     module = Conv(4, strides=(2, 2))
     images = jax.random.normal(jax.random.key(0), (3, 2, 8, 8, 1))
