@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Fake devices, so that every machine tests what several devices do. Must precede any JAX call.
 jax.config.update("jax_num_cpu_devices", 8)
+# Most tests compile for seconds what then runs for milliseconds.
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ class Setting:
     """One meta-learning problem."""
 
     way: int = 5
+    shots: int = 1
     queries: int = 15
     inner_steps: int = 1
     first_order: bool = False
@@ -23,7 +24,7 @@ class Setting:
     def __str__(self):
         order = ", first order" if self.first_order else ""
         steps = f"{self.inner_steps} step{'s' if self.inner_steps > 1 else ''}"
-        return f"{self.way}-way 1-shot, {self.queries} queries, {steps}{order}"
+        return f"{self.way}-way {self.shots}-shot, {self.queries} queries, {steps}{order}"
 
 
 def flop_per_task(setting: Setting) -> float:
@@ -36,7 +37,8 @@ def flop_per_task(setting: Setting) -> float:
     rest = sum(side * side * 9 * 64 * 64 for side in (7, 4, 2)) + 256 * setting.way
     gradient = 2 * (2 * first + 3 * rest)
     differentiated = 1 if setting.first_order else 3
-    queries, supports = setting.way * setting.queries, setting.way * setting.inner_steps
+    queries = setting.way * setting.queries
+    supports = setting.way * setting.shots * setting.inner_steps
     return gradient * (queries + differentiated * supports)
 
 
@@ -49,7 +51,7 @@ def problem(setting: Setting) -> tuple[Any, Any]:
 
     generator = np.random.default_rng(0)
     batch = {}
-    for part, each in (("support", 1), ("query", setting.queries)):
+    for part, each in (("support", setting.shots), ("query", setting.queries)):
         images = generator.random((setting.tasks, setting.way * each, 28, 28, 1), np.float32)
         label = np.tile(np.repeat(np.arange(setting.way, dtype=np.int32), each), (setting.tasks, 1))
         batch[part] = {"image": images, "label": label}

@@ -1,6 +1,7 @@
 """What a few-shot step costs besides its speed: by size, in memory, in sampling, at the start."""
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def growth(rounds: int) -> dict[str, list[dict[str, float]]]:
 
 
 def memory(rounds: int) -> list[dict[str, Any]]:
-    """Measures temporary memory by inner steps with and without rematerialisation."""
+    """Measures temporary memory by shots and inner steps, kept or computed again."""
     import jax
     import jax.numpy as jnp
 
@@ -46,9 +47,9 @@ def memory(rounds: int) -> list[dict[str, Any]]:
 
     rows = []
     print("\ntemporary memory of a step with 8 tasks at once, 1 query a class, MB")
-    print(f"  {'inner steps':12s}{'kept':>8s}{'recomputed':>12s}{'share':>8s}{'speed':>8s}")
-    for inner_steps in (1, 2, 5, 10):
-        setting = Setting(queries=1, inner_steps=inner_steps, tasks=8)
+    print(f"  {'shots':7s}{'inner steps':12s}{'kept':>8s}{'again':>8s}{'share':>8s}{'speed':>8s}")
+    for shots, inner_steps in itertools.product((1, 5), (1, 2, 5, 10)):
+        setting = Setting(shots=shots, queries=1, inner_steps=inner_steps, tasks=8)
         batch = jax.tree.map(jnp.asarray, problem(setting)[1])
         temporary, steps = {}, {}
         for remat in (False, True):
@@ -63,8 +64,9 @@ def memory(rounds: int) -> list[dict[str, Any]]:
                 run(s, b)
             )
         timing.warm(steps)
-        seconds = timing.race(steps, rounds, f"memory, {inner_steps} inner steps")
+        seconds = timing.race(steps, rounds, f"memory, {setting}")
         row = {
+            "shots": shots,
             "inner_steps": inner_steps,
             "kept_mb": temporary[False],
             "recomputed_mb": temporary[True],
@@ -73,7 +75,7 @@ def memory(rounds: int) -> list[dict[str, Any]]:
         }
         rows.append(row)
         print(
-            f"  {inner_steps:<12d}{row['kept_mb']:8.1f}{row['recomputed_mb']:12.1f}"
+            f"  {shots:<7d}{inner_steps:<12d}{row['kept_mb']:8.1f}{row['recomputed_mb']:8.1f}"
             f"{row['share']:8.2f}{row['recomputed_is_times_faster']['median']:7.2f}x"
         )
     return rows

@@ -224,9 +224,15 @@ def draw(result: dict[str, Any]) -> Any:
     growths.axline((1, 1), slope=1, color="grey", linestyle="--", linewidth=0.8)
     growths.set(xscale="log", yscale="log", title="growth; dashed: in proportion")
     growths.set(xlabel="size, in times of the smallest", ylabel="time, in times of the smallest")
-    rows = result.get("memory", [])
-    for key, label in (("kept_mb", "kept"), ("recomputed_mb", "recomputed")):
-        memories.plot([r["inner_steps"] for r in rows], [r[key] for r in rows], "o-", label=label)
+    for shots in (1, 5):
+        rows = [row for row in result.get("memory", []) if row["shots"] == shots]
+        for key in ("kept", "recomputed"):
+            memories.plot(
+                [row["inner_steps"] for row in rows],
+                [row[f"{key}_mb"] for row in rows],
+                "o-",
+                label=f"{key}, {shots}-shot",
+            )
     memories.set(xlabel="inner steps", ylabel="temporary memory, MB", title="rematerialisation")
     for axes in (speeds, growths, memories):
         axes.grid(alpha=0.3)

@@ -161,6 +161,7 @@ def test_command_line_needs_no_heavy_imports():
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
+@pytest.mark.slow
 def test_real_omniglot_archives_give_the_prepared_data_set(raw_data_dir, real_omniglot, tmp_path):
     prepare.download_and_prepare("omniglot", tmp_path / "out", raw_data_dir / "omniglot_zips")
     assert_same(real_omniglot, sources.load("omniglot", data_dir=tmp_path / "out"))

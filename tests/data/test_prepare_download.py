@@ -114,6 +114,7 @@ def test_unreachable_hosts_are_one_sentence(registered, tmp_path, monkeypatch, o
     assert "unknown url type" in one_sentence()
 
 
+@pytest.mark.slow
 def test_real_mnist_downloads_with_the_registered_checksums(raw_data_dir, serve, tmp_path):
     mirror = serve(raw_data_dir / "mnist_idx")
     prepare.download_and_prepare("mnist", tmp_path / "out", mirror=mirror)

@@ -63,9 +63,9 @@ def test_published_splits_need_omniglot():
 
 
 @pytest.mark.parametrize("split", list(SIZES))
-def test_no_image_of_one_part_is_sampled_in_another(split, tfds_dir):
+def test_no_image_of_one_part_is_sampled_in_another(split, real_omniglot):
     """2,000 real episodes of each part: the images that come out, not the tables, are compared."""
-    data = sources.load("omniglot", data_dir=tfds_dir)
+    data = real_omniglot
     parts = split_classes(data, split)
     assert tuple(map(len, parts.values())) == SIZES[split]
     spec = EpisodeSpec(way=5, shot=1, queries=3, rotations="none")

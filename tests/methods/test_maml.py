@@ -83,6 +83,9 @@ def meta_gradient(method, state, batch):
     return jax.tree.map(jnp.subtract, state.params, after.params), metrics
 
 
+compiled_meta_gradient = jax.jit(meta_gradient, static_argnums=0)
+
+
 def assert_close(got, expected, tolerance):
     scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(expected))
     jax.tree.map(
@@ -97,7 +100,7 @@ def test_meta_gradient_equals_finite_differences(steps, normalisation):
         data = jax.tree.map(lambda x: x.astype(float) if x.dtype == jnp.float32 else x, batch(1))
         method, state, *_ = small(inner_steps=steps, normalisation=normalisation)
         state = state._replace(params=jax.tree.map(lambda p: p.astype(float), state.params))
-        gradient, _ = jax.jit(meta_gradient, static_argnums=0)(method, state, data)
+        gradient, _ = compiled_meta_gradient(method, state, data)
         loss = jax.jit(
             lambda params: method.train_step(state._replace(params=params), data)[1]["loss"]
         )
@@ -121,11 +124,12 @@ def test_first_order_gradient_is_the_query_gradient_at_the_adapted_parameters():
     config = {"inner_steps": 3, "first_order": True}
     method, state, _, network = small(**config)
     task = jax.tree.map(lambda leaf: leaf[0], batch(1))
-    adapted = maml.adapt(maml.support_loss(network), state.params, task["support"], lr=0.1, steps=3)
-    expected = jax.grad(maml.support_loss(network))(adapted, task["query"])
-    got, _ = meta_gradient(method, state, batch(1))
+    loss = maml.support_loss(network)
+    adapt = jax.jit(lambda params, support: maml.adapt(loss, params, support, lr=0.1, steps=3))
+    expected = jax.jit(jax.grad(loss))(adapt(state.params, task["support"]), task["query"])
+    got, _ = compiled_meta_gradient(method, state, batch(1))
     assert_close(got, expected, 1e-5)
-    second, _ = meta_gradient(*small(inner_steps=3)[:2], batch(1))
+    second, _ = compiled_meta_gradient(*small(inner_steps=3)[:2], batch(1))
     with pytest.raises(AssertionError):
         assert_close(got, second, 1e-2)
 
@@ -135,10 +139,10 @@ def test_compiled_equals_eager_and_a_loop_over_tasks(remat):
     method, state, *_ = small(inner_steps=2, remat=remat)
     data = batch(3)
     together, metrics = meta_gradient(method, state, data)
-    compiled, _ = jax.jit(meta_gradient, static_argnums=0)(method, state, data)
+    compiled, _ = compiled_meta_gradient(method, state, data)
     assert_close(compiled, together, 1e-5)
     alone = [
-        meta_gradient(method, state, jax.tree.map(lambda leaf, t=t: leaf[t : t + 1], data))
+        compiled_meta_gradient(method, state, jax.tree.map(lambda leaf, t=t: leaf[t : t + 1], data))
         for t in range(3)
     ]
     mean = jax.tree.map(lambda *leaves: sum(leaves) / 3, *(gradient for gradient, _ in alone))
@@ -149,6 +153,7 @@ def test_compiled_equals_eager_and_a_loop_over_tasks(remat):
 def predictions(normalisation="transductive"):
     """Logits of all the queries of a task together, and of the first one alone."""
     _, state, predict, _ = small(normalisation=normalisation)
+    predict = jax.jit(predict)
     task = jax.tree.map(lambda leaf: leaf[0], batch(1))
     images = task["query"]["image"]
     return (
@@ -174,8 +179,9 @@ def test_group_normalisation_makes_both_modes_equal():
 def test_evaluation_measures_every_step_and_leaves_padding_out():
     method, state, *_ = small()
     data = batch(3)
-    whole = method.eval_step(state, data | {"weight": jnp.array([1.0, 1, 0])})
-    part = method.eval_step(state, jax.tree.map(lambda x: x[:2], data) | {"weight": jnp.ones(2)})
+    eval_step = jax.jit(method.eval_step)
+    whole = eval_step(state, data | {"weight": jnp.array([1.0, 1, 0])})
+    part = eval_step(state, jax.tree.map(lambda x: x[:2], data) | {"weight": jnp.ones(2)})
     assert set(whole) == {"accuracy/transductive", "accuracy/inductive", "loss"}
     for name, moments in whole.items():
         assert moments.mean.shape == (3,)
@@ -185,7 +191,7 @@ def test_evaluation_measures_every_step_and_leaves_padding_out():
 def test_the_loss_falls_on_one_task():
     method = maml.make(maml.Config(way=3), network=MLP(3), optimizer=optax.adam(1e-2))
     data = batch(1)
-    state = method.init(jax.random.key(0), data)
+    state = jax.jit(method.init)(jax.random.key(0), data)
     step = jax.jit(method.train_step)
     losses = []
     for _ in range(15):

@@ -12,12 +12,12 @@ NETWORKS = [Conv4(5), Conv4(5, downsampling="pooled"), MLP(5)]
 
 
 def parameters(network):
-    return network.init(jax.random.key(1), IMAGES)["params"]
+    return jax.jit(network.init)(jax.random.key(1), IMAGES)["params"]
 
 
 def test_parameter_counts_by_hand():
     def count(network):
-        return sum(p.size for p in jax.tree.leaves(parameters(network)))
+        return sum(p.size for p in jax.tree.leaves(jax.eval_shape(lambda: parameters(network))))
 
     # 3x3 kernels and biases, scale and offset of four normalisations, the head on 2x2x64.
     blocks = (9 * 1 * 64 + 64) + 3 * (9 * 64 * 64 + 64) + 4 * 2 * 64
@@ -30,7 +30,10 @@ def test_parameter_counts_by_hand():
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_starts_undecided(network):
-    logits, _ = network.apply({"params": parameters(network)}, IMAGES, mutable=["batch_stats"])
+    params = {"params": parameters(network)}
+    logits, _ = jax.jit(lambda params: network.apply(params, IMAGES, mutable=["batch_stats"]))(
+        params
+    )
     np.testing.assert_array_equal(logits, jnp.zeros((10, 5)))
 
 
@@ -40,7 +43,8 @@ def features(network, images, **kwargs):
     params["Dense_0" if isinstance(network, Conv4) else "Dense_4"]["kernel"] += jax.random.normal(
         jax.random.key(2), (1, 5)
     )
-    return network.apply({"params": params, **kwargs.pop("statistics", {})}, images, **kwargs)
+    variables = {"params": params, **kwargs.pop("statistics", {})}
+    return jax.jit(lambda *arguments: network.apply(*arguments, **kwargs))(variables, images)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
