@@ -55,9 +55,9 @@ def jax_step(
 
     on_cpu = jax.default_backend() == "cpu"
     # On a CPU, as many images at once as the cache of a core holds.
-    microbatch = 4 if on_cpu and not naive else None
-    mesh = None if naive else data_mesh(batch=len(images) // 4)
-    step = gradient_step(loss, optimizer, microbatch=microbatch)
+    at_once = 4
+    mesh = None if naive else data_mesh(batch=len(images) // at_once)
+    step = gradient_step(loss, optimizer, microbatch=at_once if on_cpu and not naive else None)
     call = compile_step(
         step, mesh=mesh, steps_per_call=steps_per_call, sample=lambda key, data: data
     )

@@ -61,20 +61,18 @@ def _taps(
     # With windows, cut into the pixels that are `steps` apart first: the gradient of a slice with a
     # step is as large as the image, and there are many slices. Without, the cut costs more.
     steps = [stride * window for stride in strides]
-    if window > 1:
-        grids = {
-            first: images[:, first[0] :: steps[0], first[1] :: steps[1]]
-            for first in np.ndindex(*steps)
-        }
+    cut, step = (steps, (1, 1)) if window > 1 else ((1, 1), steps)
+    grids = {
+        (row, column): images[:, row :: cut[0], column :: cut[1]]
+        for row, column in np.ndindex(*cut)
+    }
 
-    def tap(*first):
-        source, step = images, steps
-        if window > 1:
-            source, step = grids[first[0] % steps[0], first[1] % steps[1]], (1, 1)
-            first = first[0] // steps[0], first[1] // steps[1]
+    def tap(row, column):
+        first = row // cut[0], column // cut[1]
         last = [f + (c - 1) * s + 1 for f, c, s in zip(first, counts, step, strict=True)]
         size, channels = images.shape[0], images.shape[3]
-        return lax.slice(source, (0, *first, 0), (size, *last, channels), (1, *step, 1))
+        grid = grids[row % cut[0], column % cut[1]]
+        return lax.slice(grid, (0, *first, 0), (size, *last, channels), (1, *step, 1))
 
     return [
         [

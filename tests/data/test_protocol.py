@@ -65,15 +65,14 @@ def test_published_splits_need_omniglot():
 @pytest.mark.parametrize("split", list(SIZES))
 def test_no_image_of_one_part_is_sampled_in_another(split, real_omniglot):
     """2,000 real episodes of each part: the images that come out, not the tables, are compared."""
-    data = real_omniglot
-    parts = split_classes(data, split)
+    parts = split_classes(real_omniglot, split)
     assert tuple(map(len, parts.values())) == SIZES[split]
     spec = EpisodeSpec(way=5, shot=1, queries=3, rotations="none")
     sample = jax.jit(sample_meta_batch, static_argnums=(2, 3))
     known = {
         image.tobytes(): number
         for number, image in enumerate(
-            np.concatenate([part["image"] for part in data.values()]).reshape(-1, 28 * 28)
+            np.concatenate([part["image"] for part in real_omniglot.values()]).reshape(-1, 28 * 28)
         )
     }
     seen = {}
