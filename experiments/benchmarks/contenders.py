@@ -160,10 +160,14 @@ def ceiling() -> dict[str, Any]:
 
 
 def check_equal(values: dict[str, tuple[float, float]]) -> None:
-    """Raises RuntimeError unless all contenders have the loss and gradient norm of the first."""
+    """Raises RuntimeError unless all contenders have the loss and gradient norm of the first.
+
+    The loss to 1e-4, the norm to 1e-3: over five inner steps float32 rounding grows to 5e-4 in it.
+    """
     first = next(iter(values.values()))
     for name, value in values.items():
-        if any(abs(v - f) > 1e-4 * max(1.0, abs(f)) for v, f in zip(value, first, strict=True)):
+        pairs = zip(value, first, (1e-4, 1e-3), strict=True)
+        if any(abs(v - f) > tolerance * max(1.0, abs(f)) for v, f, tolerance in pairs):
             raise RuntimeError(f"{name} has loss and gradient norm {value}, jaxdl {first}")
 
 
