@@ -4,13 +4,13 @@ import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from jaxdl.train import command
 
 if TYPE_CHECKING:  # JAX would slow --help down
-    import jax
-
+    from jaxdl.methods.fewshot.learner import Learner
     from jaxdl.train.state import Method
 
 # Options that say how a run is used, not what it is: they may change when it is resumed.
@@ -23,7 +23,6 @@ OF_THE_TEST = ("dataset", "episodes", "eval_queries", "eval_rotations", "eval_in
 class Config:
     """Options of every few-shot experiment."""
 
-    preset: str
     dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
     """Characters to learn from: Omniglot, or the embedded glyphs, which need no files; `auto` is
     Omniglot if it is prepared or can be downloaded, else glyphs."""
@@ -53,6 +52,10 @@ class Config:
     Vinyals' 1,028/172/423, or Lake's background and evaluation alphabets."""
     split_seed: int = 0
     """Which random split."""
+    train_way: int | None = None
+    """Classes in a training episode; by default as many as in a test."""
+    train_shot: int | None = None
+    """Labelled drawings of each class in a training episode; by default as many as in a test."""
     rotations: Literal["none", "random", "classes"] = "random"
     """Of the training classes: each class of an episode turned by a random multiple of 90 degrees,
     or the rotations as classes of their own."""
@@ -64,8 +67,8 @@ class Config:
     """Tasks per outer step."""
     learning_rate: float = 3e-3
     """Of the outer loop (Adam)."""
-    schedule: Literal["cosine", "constant"] = "cosine"
-    """Of the outer learning rate, over all the steps."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """Of the outer learning rate: how it falls to zero over all the steps, or does not."""
     steps: int = 4800
     """Outer steps."""
     eval_every: int = 600
@@ -81,10 +84,11 @@ class Built:
     """A method, ready to run."""
 
     method: "Method"
-    predict: "Callable[[Any, Any, jax.Array], dict[str, jax.Array]]"
-    """`(params, support, images) -> {mode: logits}` before, between and after the inner steps."""
+    """Its steps."""
+    learner: "Learner"
+    """How it learns one task."""
     headline: Literal["transductive", "inductive"]
-    """The mode that the method was trained in: validated, printed first."""
+    """The mode that the method is validated in, printed first."""
 
 
 def stored(config: Config) -> dict[str, Any] | None:
@@ -101,13 +105,64 @@ def stored(config: Config) -> dict[str, Any] | None:
     return options
 
 
-def run(experiment: str, config: Config, build: Callable[[Config, Any], Built]) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InnerLoop(Config):
+    """Options of every method that takes gradient steps on the support set."""
+
+    network: Literal["conv4", "conv4_pooled", "mlp"] = "conv4"
+    """Four convolutions that halve the image by stride or by max-pooling, or 256-128-64-64."""
+    normalisation: Literal["transductive", "support", "group"] = "transductive"
+    """Statistics that normalise the queries in training: of the queries, of the support set, or of
+    each image alone. Test accuracy is given with the first two in any case."""
+    inner_lr: float = 0.4
+    """Learning rate of the inner loop, on a mean loss."""
+    inner_steps: int = 1
+    """Inner gradient steps in training."""
+    eval_inner_steps: int = 5
+    """Inner gradient steps in validation and test."""
+    first_order: bool = False
+    """Do not differentiate through the inner loop."""
+    bfloat16: bool = False
+    """Round what the convolutions multiply to bfloat16, for devices that are faster with it."""
+
+
+def build_with_inner_loop(
+    method: ModuleType, config: InnerLoop, optimizer: Any, *, features: bool
+) -> Built:
+    """Makes a method of `jaxdl.methods.fewshot` that takes gradient steps on the support set.
+
+    Args:
+      method: its module.
+      config: the options.
+      optimizer: of the outer loop.
+      features: whether its network ends in features rather than logits.
+    """
+    from jaxdl.nn.fewshot import MLP, Conv4
+
+    way = None if features else config.way
+    normalisation = "group" if config.normalisation == "group" else "batch"
+    if config.network == "mlp":
+        network = MLP(way, normalisation=normalisation)
+    else:
+        downsampling = "pooled" if config.network == "conv4_pooled" else "strided"
+        network = Conv4(
+            way, downsampling=downsampling, normalisation=normalisation, bfloat16=config.bfloat16
+        )
+    settings = command.pick(method.Config, config)
+    return Built(
+        method=method.make(settings, network=network, optimizer=optimizer),
+        learner=method.learner(settings, network=network),
+        headline="transductive" if config.normalisation == "transductive" else "inductive",
+    )
+
+
+def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> None:
     """Trains, or resumes, or only tests; writes the result and the pictures.
 
     Args:
       experiment: name of the module that is run.
       config: its options.
-      build: from the options and the optimizer.
+      build: from the options and the schedule of the outer learning rate.
     """
     import jax
     import jax.numpy as jnp
@@ -135,8 +190,12 @@ def run(experiment: str, config: Config, build: Callable[[Config, Any], Built]) 
     protocol.eval_spec.check(splits["validation"])
     images = {part: jax.device_put(array) for part, array in splits.items()}
 
-    rate = optax.cosine_decay_schedule(config.learning_rate, config.steps)
-    built = build(config, optax.adam(rate if config.schedule == "cosine" else config.learning_rate))
+    schedules = {
+        "cosine": optax.cosine_decay_schedule(config.learning_rate, config.steps),
+        "linear": optax.linear_schedule(config.learning_rate, 0.0, config.steps),
+        "constant": optax.constant_schedule(config.learning_rate),
+    }
+    built = build(config, schedules[config.schedule])
     mesh = data_mesh(batch=config.meta_batch)
 
     def sample(key, images):
@@ -151,8 +210,9 @@ def run(experiment: str, config: Config, build: Callable[[Config, Any], Built]) 
 
     def validate(state):
         measured = evaluate(state, images["validation"], jax.random.key(1), config.eval_episodes)
-        accuracy = measured[f"accuracy/{built.headline}"]
-        return {"loss": measured["loss"].mean[-1], "accuracy": accuracy.mean[-1]}
+        return {
+            name: measured[f"{name}/{built.headline}"].mean[-1] for name in ("loss", "accuracy")
+        }
 
     folder = f"{experiment}-{dataset}-{config.way}w{config.shot}s-seed{config.seed}"
     report = Report(config.workdir or Path("runs") / folder)
@@ -193,8 +253,8 @@ def run(experiment: str, config: Config, build: Callable[[Config, Any], Built]) 
     metrics = {}
     for name, moments in measured.items():
         metrics[name] = moments.at(-1)
-        for s in range(len(moments.total)):
-            metrics[f"{name}/after_{s}_steps"] = moments.at(s)
+        for index, steps in enumerate(built.learner.measured_after):
+            metrics[f"{name}/after_{steps}_steps"] = moments.at(index)
     suffix = f"-{dataset}" if config.eval_only else ""
     result = report.write_result(
         f"result{suffix}.json",
@@ -207,7 +267,9 @@ def run(experiment: str, config: Config, build: Callable[[Config, Any], Built]) 
         params_sha256=digest(state.params),
     )
     episode = episodes.sample_episode(test_key, images["test"], protocol.eval_spec)
-    logits = jax.jit(built.predict)(state.params, episode["support"], episode["query"]["image"])
+    logits = jax.jit(built.learner.predict)(
+        state.params, state.extra, episode["support"], episode["query"]["image"]
+    )
     predicted = jnp.argmax(logits[built.headline], -1)
     picture = pictures.episode_figure(episode, predicted[0], predicted[-1])
     report.save_figure(picture, f"episode{suffix}.png")

@@ -76,6 +76,7 @@ def main(config: Config) -> None:
         inner_steps = 1 if learner == "adapted" else 0
         protocol = Protocol(
             dataset=dataset,
+            normalisation="transductive",
             shot=5,
             queries=5,
             eval_queries=5,

@@ -20,28 +20,13 @@ from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.Config):
-    """Model-agnostic meta-learning (MAML) on Omniglot."""
+class Config(episodic.InnerLoop):
+    """Model-agnostic meta-learning (MAML) on Omniglot; with --first-order, FOMAML."""
 
     preset: Literal["quick", "paper"] = "quick"
     """Defaults of the other options: `quick` for a CPU; `paper` for the 60,000 iterations and the
     settings of Finn et al. (2017), whose inner rate of 0.4 on a loss summed over 5 classes is
     2.0 on a mean."""
-    network: Literal["conv4", "conv4_pooled", "mlp"] = "conv4"
-    """Four convolutions that halve the image by stride or by max-pooling, or 256-128-64-64."""
-    normalisation: Literal["transductive", "support", "group"] = "transductive"
-    """Statistics that normalise the queries in training: of the queries, of the support set, or of
-    each image alone. Test accuracy is given with the first two in any case."""
-    inner_lr: float = 0.4
-    """Learning rate of the inner loop, on a mean loss."""
-    inner_steps: int = 1
-    """Inner gradient steps in training."""
-    eval_inner_steps: int = 5
-    """Inner gradient steps in validation and test."""
-    first_order: bool = False
-    """Do not differentiate through the inner loop (FOMAML)."""
-    bfloat16: bool = False
-    """Round what the convolutions multiply to bfloat16, for devices that are faster with it."""
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -66,29 +51,13 @@ def main(config: Config) -> None:
     episodic.run("omniglot_maml", config, build)
 
 
-def build(config: Config, optimizer: Any) -> episodic.Built:
+def build(config: Config, rate: Any) -> episodic.Built:
     """Makes MAML's steps from the options."""
-    from jaxdl.methods.fewshot import maml
-    from jaxdl.nn.fewshot import MLP, Conv4
+    import optax
 
-    normalisation = "group" if config.normalisation == "group" else "batch"
-    if config.network == "mlp":
-        network = MLP(config.way, normalisation=normalisation)
-    else:
-        downsampling = "pooled" if config.network == "conv4_pooled" else "strided"
-        network = Conv4(
-            config.way,
-            downsampling=downsampling,
-            normalisation=normalisation,
-            bfloat16=config.bfloat16,
-        )
-    method = command.pick(maml.Config, config)
-    transductive = config.normalisation == "transductive"
-    return episodic.Built(
-        method=maml.make(method, network=network, optimizer=optimizer),
-        predict=maml.predictor(method, network=network),
-        headline="transductive" if transductive else "inductive",
-    )
+    from jaxdl.methods.fewshot import maml
+
+    return episodic.build_with_inner_loop(maml, config, optax.adam(rate), features=False)
 
 
 if __name__ == "__main__":

@@ -37,19 +37,25 @@ class Protocol:
     """Rotations of the validation and test classes. Finn et al. rotate them too."""
     resize: Resize = "lanczos_grey"
     """How 105 pixels became 28, see `jaxdl.data.sources.load`."""
-    normalisation: str = "transductive"
-    """Where the statistics that normalise the queries come from in training."""
+    normalisation: str = "episode"
+    """Where the statistics that normalise the queries come from in training: from the queries
+    (`transductive`), the support set (`support`), both together (`episode`) or each image
+    (`group`)."""
     way: int = 5
     """Classes in an episode."""
     shot: int = 1
     """Labelled drawings of each class."""
+    train_way: int | None = None
+    """Classes in a training episode; None for `way`."""
+    train_shot: int | None = None
+    """Labelled drawings of each class in a training episode; None for `shot`."""
     queries: int = 5
     """Queries of each class in a training episode."""
     eval_queries: int = 15
     """Queries of each class in a validation or test episode."""
-    inner_steps: int = 1
-    """Inner gradient steps in training."""
-    eval_inner_steps: int = 10
+    inner_steps: int = 0
+    """Inner gradient steps in training; 0 when there is no inner loop."""
+    eval_inner_steps: int = 0
     """Inner gradient steps in validation and test."""
     episodes: int = 1000
     """Test episodes."""
@@ -58,7 +64,10 @@ class Protocol:
     def train_spec(self) -> EpisodeSpec:
         """The shape of a training episode."""
         return EpisodeSpec(
-            way=self.way, shot=self.shot, queries=self.queries, rotations=self.rotations
+            way=self.train_way or self.way,
+            shot=self.train_shot or self.shot,
+            queries=self.queries,
+            rotations=self.rotations,
         )
 
     @property
@@ -74,8 +83,12 @@ class Protocol:
             f"{self.dataset} {self.way}-way {self.shot}-shot, split {self.split}"
             + (f" (seed {self.split_seed})" if self.split == "random" else "")
             + f", test rotations {self.eval_rotations}, {self.resize}, "
-            f"{self.eval_inner_steps} inner steps (trained with {self.inner_steps}), "
-            f"{self.episodes} episodes x {self.way * self.eval_queries} queries"
+            + (
+                f"{self.eval_inner_steps} inner steps (trained with {self.inner_steps}), "
+                if self.eval_inner_steps or self.inner_steps
+                else ""
+            )
+            + f"{self.episodes} episodes x {self.way * self.eval_queries} queries"
         )
 
 

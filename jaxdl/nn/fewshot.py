@@ -1,15 +1,16 @@
 """The small networks of the few-shot literature.
 
-Each maps images [B, H, W, C] to logits [B, N]. With `normalisation="batch"` a call normalises with
-the statistics of its own batch and leaves them in the `batch_stats` collection; with
-`use_running_average=True` it normalises with the statistics found there instead. Which batch those
-come from is the caller's choice, and is what separates transductive from inductive evaluation.
+Each maps images [B, H, W, C] to logits [B, N], or, without `way`, to the features [B, D] that a
+last layer would read. With `normalisation="batch"` a call normalises with the statistics of its own
+batch and leaves them in the `batch_stats` collection; with `use_running_average=True` it normalises
+with the statistics found there instead. Which batch those come from is the caller's choice, and is
+what separates transductive from inductive evaluation.
 
 The last layer starts at zero. A class has no meaning before an episode gives it one, so any other
 start favours some labels over others for nothing; and the first inner step from zero makes the
 layer's weights differences of the classes' mean features, a classifier by prototypes.
 
-Shapes: B batch, H W image, C channels, N ways.
+Shapes: B batch, H W image, C channels, D features, N ways.
 """
 
 from typing import Literal
@@ -47,8 +48,8 @@ class Conv4(nn.Module):
     `pooled` by max-pooling after it (Vinyals et al., 2016), at about four times the arithmetic.
     """
 
-    way: int
-    """N, the number of logits."""
+    way: int | None = None
+    """N, the number of logits; None for the features under the last layer."""
     features: int = 64
     """Channels of every block."""
     downsampling: Literal["strided", "pooled"] = "strided"
@@ -60,7 +61,7 @@ class Conv4(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, use_running_average: bool = False) -> jax.Array:
-        """Maps images [B, H, W, C], at least 16 pixels wide and high, to logits [B, N]."""
+        """Maps images [B, H, W, C], at least 16 pixels wide and high, to [B, N] or [B, D]."""
         strided = self.downsampling == "strided"
         hidden = images
         for _ in range(4):
@@ -69,14 +70,15 @@ class Conv4(nn.Module):
             normalise = Normalise(self.normalisation)
             hidden = nn.relu(normalise(hidden, use_running_average=use_running_average))
             hidden = hidden if strided else max_pool(hidden)
-        return head(self.way)(hidden.reshape(hidden.shape[0], -1))
+        hidden = hidden.reshape(hidden.shape[0], -1)
+        return hidden if self.way is None else head(self.way)(hidden)
 
 
 class MLP(nn.Module):
     """The fully connected network 256-128-64-64 of Santoro et al. (2016) and Finn et al. (2017)."""
 
-    way: int
-    """N, the number of logits."""
+    way: int | None = None
+    """N, the number of logits; None for the features under the last layer."""
     features: tuple[int, ...] = (256, 128, 64, 64)
     """Units of every hidden layer."""
     normalisation: Normalisation = "batch"
@@ -84,13 +86,13 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, images: jax.Array, *, use_running_average: bool = False) -> jax.Array:
-        """Maps images [B, H, W, C] to logits [B, N]."""
+        """Maps images [B, H, W, C] to [B, N] or [B, D]."""
         hidden = images.reshape(images.shape[0], -1)
         for units in self.features:
             normalise = Normalise(self.normalisation)
             hidden = normalise(nn.Dense(units)(hidden), use_running_average=use_running_average)
             hidden = nn.relu(hidden)
-        return head(self.way)(hidden)
+        return hidden if self.way is None else head(self.way)(hidden)
 
 
 def head(way: int) -> nn.Dense:

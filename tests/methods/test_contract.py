@@ -9,11 +9,13 @@ import pytest
 
 import jaxdl.methods
 
-METHODS = [
+MODULES = [
     importlib.import_module(found.name)
     for found in pkgutil.walk_packages(jaxdl.methods.__path__, "jaxdl.methods.")
     if not found.ispkg
 ]
+# The others hold what the methods of a family share.
+METHODS = [module for module in MODULES if hasattr(module, "Config")]
 
 
 @pytest.mark.parametrize("module", METHODS, ids=lambda module: module.__name__)

@@ -1,0 +1,34 @@
+"""Meta-learn features, and adapt the last layer alone to new characters (ANIL).
+
+python -m experiments.omniglot_anil
+"""
+
+import dataclasses
+import sys
+from typing import Any
+
+from experiments import episodic
+from jaxdl.train import command
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(episodic.InnerLoop):
+    """ANIL on Omniglot."""
+
+
+def main(config: Config) -> None:
+    """Runs the experiment."""
+    episodic.run("omniglot_anil", config, build)
+
+
+def build(config: Config, rate: Any) -> episodic.Built:
+    """Makes the steps from the options."""
+    import optax
+
+    from jaxdl.methods.fewshot import anil
+
+    return episodic.build_with_inner_loop(anil, config, optax.adam(rate), features=True)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, Config, stored=episodic.stored))

@@ -1,0 +1,34 @@
+"""Start the last layer from the prototypes of new characters, and adapt (Proto-MAML).
+
+python -m experiments.omniglot_proto_maml
+"""
+
+import dataclasses
+import sys
+from typing import Any
+
+from experiments import episodic
+from jaxdl.train import command
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(episodic.InnerLoop):
+    """Proto-MAML on Omniglot."""
+
+
+def main(config: Config) -> None:
+    """Runs the experiment."""
+    episodic.run("omniglot_proto_maml", config, build)
+
+
+def build(config: Config, rate: Any) -> episodic.Built:
+    """Makes the steps from the options."""
+    import optax
+
+    from jaxdl.methods.fewshot import proto_maml
+
+    return episodic.build_with_inner_loop(proto_maml, config, optax.adam(rate), features=True)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, Config, stored=episodic.stored))

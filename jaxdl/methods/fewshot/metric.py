@@ -1,0 +1,82 @@
+"""Learners without an inner loop: features, and a comparison of queries with the support set.
+
+Shapes: N ways, K shots, B queries, D features.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxdl.methods.fewshot.learner import MODES, Learner, accuracy, cross_entropy
+
+# Share of the running normalisation statistics that a training step keeps.
+MOMENTUM = 0.99
+
+
+def metric_learner(
+    network: nn.Module,
+    compare: Callable[..., jax.Array],
+    *,
+    way: int,
+    train_way: int,
+    init_head: Callable[[jax.Array, int], Any] = lambda key, dimensions: {},
+    loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
+) -> Learner:
+    """Makes the learner that embeds an episode and compares.
+
+    In training, an episode is normalised as a whole, and running statistics are kept in `extra`.
+    Transductive predictions are made in the same way; inductive ones use the running statistics, so
+    that they depend on no other image.
+
+    Args:
+      network: maps images [B, H, W, C] to features [B, ...] and takes `use_running_average`.
+      compare: `(head, support_features, support_label, features, way) -> logits [B, way]`.
+      way: N of the tasks to be predicted.
+      train_way: N of the training tasks.
+      init_head: `(key, D) -> head`, the parameters of the comparison.
+      loss_fn: `(logits [B, N], label [B]) -> scalar`.
+
+    Raises:
+      ValueError: when there are fewer than two classes.
+    """
+    if way < 2 or train_way < 2:
+        raise ValueError(f"way must be at least 2, got {way}, and {train_way} in training")
+
+    def features(params, images):
+        out, seen = network.apply({"params": params["body"]}, images, mutable=["batch_stats"])
+        return out, seen.get("batch_stats", {})
+
+    def init(key, images):
+        body_key, head_key = jax.random.split(key)
+        out, variables = network.init_with_output(body_key, images)
+        head = init_head(head_key, out.shape[-1])
+        params = {"body": variables["params"], "head": head}
+        return params, variables.get("batch_stats", {})
+
+    def loss(params, extra, key, task):
+        del key
+        support, query = task["support"], task["query"]
+        together, seen = features(params, jnp.concatenate([support["image"], query["image"]]))
+        known, asked = jnp.split(together, [len(support["image"])])
+        logits = compare(params["head"], known, support["label"], asked, train_way)
+        extra = jax.tree.map(lambda old, new: MOMENTUM * old + (1 - MOMENTUM) * new, extra, seen)
+        metrics = {"accuracy": accuracy(logits, query["label"])}
+        return loss_fn(logits, query["label"]), (extra, metrics)
+
+    def predict(params, extra, support, images):
+        together = jnp.concatenate([support["image"], images])
+        stored = {"params": params["body"], "batch_stats": extra}
+        embedded = {
+            "transductive": features(params, together)[0],
+            "inductive": network.apply(stored, together, use_running_average=True),
+        }
+        logits = {}
+        for mode in MODES:
+            known, asked = jnp.split(embedded[mode], [len(support["image"])])
+            logits[mode] = compare(params["head"], known, support["label"], asked, way)[None]
+        return logits
+
+    return Learner(init, loss, predict)

@@ -1,0 +1,88 @@
+"""R2-D2, ridge regression as the last layer (Bertinetto et al., 2019, arXiv 1805.08136).
+
+The last layer of every task is the ridge regression of the one-hot labels on the support set's
+features, in closed form, so that training goes through the best answer rather than a few steps to
+it.
+"""
+
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdl.methods.fewshot.learner import Learner, make_method
+from jaxdl.methods.fewshot.metric import metric_learner
+from jaxdl.nn.fewshot import Conv4
+from jaxdl.ops.ridge import ridge
+from jaxdl.train.state import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What defines R2-D2."""
+
+    way: int = 5
+    """Classes in a task to be predicted (N)."""
+    train_way: int = 5
+    """Classes in a training task."""
+    penalty: float = 1.0
+    """Of the ridge regression, before training; it is learned."""
+    scale: float = 10.0
+    """Of the regression's outputs as logits, before training; it is learned too."""
+    tasks_at_once: int = 0
+    """See `jaxdl.methods.fewshot.learner.make_method`."""
+
+
+def make(
+    config: Config,
+    *,
+    network: nn.Module | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    axis_name: str | None = None,
+) -> Method:
+    """Makes the training and evaluation steps; see `learner.make_method`.
+
+    Args:
+      config: the settings.
+      network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
+        `jaxdl.nn.fewshot`. None for the strided Conv4 without its last layer.
+      optimizer: None for Adam at 1e-3.
+      axis_name: see `jaxdl.train.step.gradient_step`.
+
+    Raises:
+      ValueError: when a setting is out of its range.
+    """
+    return make_method(
+        learner(config, network=network),
+        optimizer or optax.adam(1e-3),
+        axis_name=axis_name,
+        tasks_at_once=config.tasks_at_once,
+    )
+
+
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task; the arguments are those of `make`."""
+    if not (config.penalty > 0 and config.scale > 0):
+        raise ValueError(
+            f"penalty and scale must be positive, got {config.penalty} and {config.scale}"
+        )
+
+    def init_head(key, dimensions):
+        del key, dimensions
+        return {"log_penalty": jnp.log(config.penalty), "log_scale": jnp.log(config.scale)}
+
+    def compare(head, known, label, asked, way):
+        # A constant feature, as the offset of the regression.
+        known, asked = (jnp.pad(f, ((0, 0), (0, 1)), constant_values=1) for f in (known, asked))
+        weights = ridge(known, jax.nn.one_hot(label, way), jnp.exp(head["log_penalty"]))
+        return jnp.exp(head["log_scale"]) * (asked @ weights)
+
+    return metric_learner(
+        network or Conv4(),
+        compare,
+        way=config.way,
+        train_way=config.train_way,
+        init_head=init_head,
+    )

@@ -1,0 +1,151 @@
+"""Reptile (Nichol, Achiam and Schulman, 2018, arXiv 1803.02999).
+
+A task is trained on as a classifier would be, by a few steps of Adam on small batches, and the
+initialisation is moved towards where that led: no meta-gradient, no queries.
+
+Shapes: N ways, n images of a task, B images, S inner steps, P images in an inner step.
+"""
+
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdl.methods.fewshot.learner import (
+    MODES,
+    Learner,
+    accuracy,
+    cross_entropy,
+    embed,
+    make_method,
+    outputs,
+)
+from jaxdl.nn.fewshot import Conv4
+from jaxdl.train.state import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What defines Reptile; the defaults are the paper's for 5-way Omniglot."""
+
+    way: int = 5
+    """Classes in a task (N)."""
+    inner_lr: float = 1e-3
+    """Learning rate of the inner loop (Adam without momentum)."""
+    inner_steps: int = 5
+    """Inner gradient steps in training (S)."""
+    inner_batch: int = 10
+    """Images in an inner step of training (P), drawn from the support set and the queries."""
+    eval_inner_steps: int = 50
+    """Inner gradient steps in evaluation; the accuracy is measured before and after them."""
+    eval_inner_batch: int = 5
+    """Images in an inner step of evaluation."""
+    tasks_at_once: int = 0
+    """See `jaxdl.methods.fewshot.learner.make_method`."""
+
+
+def make(
+    config: Config,
+    *,
+    network: nn.Module | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    axis_name: str | None = None,
+) -> Method:
+    """Makes the training and evaluation steps; see `learner.make_method`.
+
+    Args:
+      config: the settings.
+      network: maps images [B, H, W, C] to logits [B, N] and takes `use_running_average`; see
+        `jaxdl.nn.fewshot`. None for the strided Conv4.
+      optimizer: of the outer loop, whose gradient is minus the mean way that the inner loops went.
+        None for the whole of that way (SGD at 1).
+      axis_name: see `jaxdl.train.step.gradient_step`.
+
+    Raises:
+      ValueError: when a setting is out of its range.
+    """
+    return make_method(
+        learner(config, network=network),
+        optimizer or optax.sgd(1.0),
+        axis_name=axis_name,
+        tasks_at_once=config.tasks_at_once,
+    )
+
+
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task; the arguments are those of `make`."""
+    if config.way < 2 or config.inner_steps < 1 or config.eval_inner_steps < 1:
+        raise ValueError(f"way must be at least 2 and inner steps 1 or more, got {config}")
+    if min(config.inner_batch, config.eval_inner_batch) < 1 or not config.inner_lr > 0:
+        raise ValueError(f"inner batches and the inner rate must be positive, got {config}")
+    network = network or Conv4(config.way)
+    inner = optax.adam(config.inner_lr, b1=0.0)
+
+    def train(params, moments, key, data, steps, size):
+        """Returns parameters and Adam's moments after the inner loop, and its mean metrics."""
+
+        def loss(params, batch):
+            logits = outputs(network, params, batch["image"])
+            return cross_entropy(logits, batch["label"]), accuracy(logits, batch["label"])
+
+        def step(carry, index):
+            params, moments = carry
+            batch = jax.tree.map(lambda leaf: leaf[index], data)
+            (value, right), gradient = jax.value_and_grad(loss, has_aux=True)(params, batch)
+            update, moments = inner.update(gradient, moments)
+            return (optax.apply_updates(params, update), moments), (value, right)
+
+        order = minibatches(key, len(data["label"]), steps, size)
+        (params, moments), metrics = jax.lax.scan(step, (params, moments), order)
+        return params, moments, jax.tree.map(jnp.mean, metrics)
+
+    def init(key, images):
+        params = network.init(key, images)["params"]
+        return params, inner.init(params)
+
+    def loss(params, extra, key, task):
+        data = jax.tree.map(lambda *parts: jnp.concatenate(parts), task["support"], task["query"])
+        start = jax.lax.stop_gradient(params)
+        adapted, extra, (value, right) = train(
+            start, extra, key, data, config.inner_steps, config.inner_batch
+        )
+        # A number that is 0 and whose gradient is the way back from where the inner loop led.
+        back = sum(
+            jnp.vdot(p - s, s - a)
+            for p, s, a in zip(*map(jax.tree.leaves, (params, start, adapted)), strict=True)
+        )
+        return value + back, (extra, {"accuracy": right})
+
+    def predict(params, extra, support, images):
+        # The key is always the same, so that a prediction can be repeated.
+        adapted, _, _ = train(
+            params,
+            extra,
+            jax.random.key(0),
+            support,
+            config.eval_inner_steps,
+            min(config.eval_inner_batch, len(support["label"])),
+        )
+        return {
+            mode: jnp.stack(
+                [
+                    embed(network, p, support["image"], images, inductive=mode == "inductive")
+                    for p in (params, adapted)
+                ]
+            )
+            for mode in MODES
+        }
+
+    return Learner(init, loss, predict, (0, config.eval_inner_steps))
+
+
+def minibatches(key: jax.Array, examples: int, steps: int, size: int) -> jax.Array:
+    """Returns which examples every step takes, int32 [steps, size].
+
+    All of them are taken once, in a random order, before any is taken again.
+    """
+    epochs = -(-steps * size // examples)
+    order = jax.vmap(jax.random.permutation, (0, None))(jax.random.split(key, epochs), examples)
+    return order.reshape(-1)[: steps * size].reshape(steps, size)
