@@ -20,8 +20,8 @@ OF_THE_TEST = ("dataset", "episodes", "eval_queries", "eval_rotations", "eval_in
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
-    """Options of every few-shot experiment."""
+class Test:
+    """Options of every few-shot test."""
 
     dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
     """Characters to learn from: Omniglot, or the embedded glyphs, which need no files; `auto` is
@@ -31,20 +31,12 @@ class Config:
     workdir: Path | None = None
     """Where the results go and a stopped run goes on; by default a folder of runs/ named by the
     data set, way, shot and seed."""
-    eval_only: bool = False
-    """Test the checkpoint in the workdir, also on another data set than it was trained on."""
-    checkpoint: Literal["latest", "best"] = "latest"
-    """Which checkpoint --eval-only tests; best is by validation accuracy."""
-    seed: int = 0
-    """Of the parameters and of the training episodes; the test episodes are always the same."""
     way: int = 5
     """Classes in an episode."""
     shot: int = 1
     """Labelled drawings of each class."""
-    queries: int = 5
-    """Drawings of each class to be classified in a training episode."""
     eval_queries: int = 15
-    """The same in a validation or test episode."""
+    """Drawings of each class to be classified in a validation or test episode."""
     episodes: int = 1000
     """Test episodes."""
     split: Literal["random", "vinyals", "lake"] = "random"
@@ -52,17 +44,31 @@ class Config:
     Vinyals' 1,028/172/423, or Lake's background and evaluation alphabets."""
     split_seed: int = 0
     """Which random split."""
+    eval_rotations: Literal["none", "random", "classes"] = "random"
+    """Of the validation and test classes: each class of an episode turned by a random multiple of
+    90 degrees, or the rotations as classes of their own."""
+    resize: Literal["lanczos_grey", "nearest_binary"] = "lanczos_grey"
+    """How 105 pixels become 28; `nearest_binary` is what published code gets from Pillow."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(Test):
+    """Options of every few-shot experiment that trains."""
+
+    eval_only: bool = False
+    """Test the checkpoint in the workdir, also on another data set than it was trained on."""
+    checkpoint: Literal["latest", "best"] = "latest"
+    """Which checkpoint --eval-only tests; best is by validation accuracy."""
+    seed: int = 0
+    """Of the parameters and of the training episodes; the test episodes are always the same."""
     train_way: int | None = None
     """Classes in a training episode; by default as many as in a test."""
     train_shot: int | None = None
     """Labelled drawings of each class in a training episode; by default as many as in a test."""
+    queries: int = 5
+    """Drawings of each class to be classified in a training episode."""
     rotations: Literal["none", "random", "classes"] = "random"
-    """Of the training classes: each class of an episode turned by a random multiple of 90 degrees,
-    or the rotations as classes of their own."""
-    eval_rotations: Literal["none", "random", "classes"] = "random"
-    """Of the validation and test classes."""
-    resize: Literal["lanczos_grey", "nearest_binary"] = "lanczos_grey"
-    """How 105 pixels become 28; `nearest_binary` is what published code gets from Pillow."""
+    """Of the training classes."""
     meta_batch: int = 16
     """Tasks per outer step."""
     learning_rate: float = 3e-3
@@ -271,8 +277,11 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
         state.params, state.extra, episode["support"], episode["query"]["image"]
     )
     predicted = jnp.argmax(logits[built.headline], -1)
-    picture = pictures.episode_figure(episode, predicted[0], predicted[-1])
-    report.save_figure(picture, f"episode{suffix}.png")
+    if len(predicted) > 1:
+        pictured = {"before adaptation": predicted[0], "after adaptation": predicted[-1]}
+    else:
+        pictured = {built.headline: predicted[0]}
+    report.save_figure(pictures.episode_figure(episode, pictured), f"episode{suffix}.png")
 
     other = {"transductive": "inductive", "inductive": "transductive"}[built.headline]
     shown = [

@@ -1,17 +1,18 @@
 """Pictures of episodes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 
-def episode_figure(episode: dict[str, Any], before: np.ndarray, after: np.ndarray) -> Any:
-    """Draws one episode: each class's support, and its queries before and after adaptation.
+def episode_figure(episode: dict[str, Any], predictions: Mapping[str, np.ndarray]) -> Any:
+    """Draws one episode: each class's support, and its queries as one or more classifiers see them.
 
     Args:
       episode: as `episodes.sample_episode` gives it, N ways and Q queries of each.
-      before: predicted labels of the queries before adaptation, [N*Q].
-      after: the same after adaptation.
+      predictions: from the classifier's name, such as "before adaptation", to the labels that it
+        predicts for the queries, [N*Q].
 
     Returns:
       A matplotlib Figure: one row per class; a query's frame is green where the prediction is
@@ -23,8 +24,9 @@ def episode_figure(episode: dict[str, Any], before: np.ndarray, after: np.ndarra
     way = len(episode["class"])
     shot, queries = len(support["label"]) // way, len(query["label"]) // way
     shown = min(queries, 8)
-    figure = Figure(figsize=(0.75 * (shot + 2 * shown + 1.2), 0.85 * way + 0.6))
-    grid = figure.subplots(way, shot + 2 * shown, squeeze=False)
+    columns = shot + len(predictions) * shown
+    figure = Figure(figsize=(0.75 * (columns + 1.2), 0.85 * way + 0.6))
+    grid = figure.subplots(way, columns, squeeze=False)
     figure.subplots_adjust(0.02, 0.02, 0.98, 0.88, wspace=0.12, hspace=0.12)
 
     def show(axes, image, predicted=None, label=None):
@@ -44,16 +46,13 @@ def episode_figure(episode: dict[str, Any], before: np.ndarray, after: np.ndarra
         grid[label, 0].set_ylabel(str(label), rotation=0, labelpad=8, va="center")
         for column in range(shown):
             index = label * queries + column
-            for offset, predicted in ((shot, before), (shot + shown, after)):
-                axes = grid[label, offset + column]
+            for panel, predicted in enumerate(predictions.values()):
+                axes = grid[label, shot + panel * shown + column]
                 show(axes, query["image"][index], int(predicted[index]), label)
-    titles = (
-        (0, "support"),
-        (shot, f"queries before adaptation ({accuracy(before, query):.0%} right)"),
-        (shot + shown, f"queries after adaptation ({accuracy(after, query):.0%} right)"),
-    )
-    for column, title in titles:
-        grid[0, column].set_title(title, loc="left", fontsize=9)
+    grid[0, 0].set_title("support", loc="left", fontsize=9)
+    for panel, (name, predicted) in enumerate(predictions.items()):
+        title = f"queries, {name} ({accuracy(predicted, query):.0%} right)"
+        grid[0, shot + panel * shown].set_title(title, loc="left", fontsize=9)
     return figure
 
 
