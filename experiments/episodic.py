@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # JAX would slow --help down
 # Options that say how a run is used, not what it is: they may change when it is resumed.
 NOT_OF_THE_RUN = ("preset", "data_dir", "workdir", "eval_only", "checkpoint")
 # Options of the test alone: they may change with --eval-only.
-OF_THE_TEST = ("dataset", "episodes", "eval_queries", "eval_rotations", "eval_inner_steps")
+OF_THE_TEST = ("dataset", "episodes", "eval_queries", "eval_rotations", "eval_inner_steps", "shot")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,6 +95,8 @@ class Built:
     """How it learns one task."""
     headline: Literal["transductive", "inductive"]
     """The mode that the method is validated in, printed first."""
+    any_way: bool = False
+    """Whether it can be tested with another number of classes than it was made for."""
 
 
 def stored(config: Config) -> dict[str, Any] | None:
@@ -126,10 +128,16 @@ class InnerLoop(Config):
     """Inner gradient steps in training."""
     eval_inner_steps: int = 5
     """Inner gradient steps in validation and test."""
-    first_order: bool = False
-    """Do not differentiate through the inner loop."""
     bfloat16: bool = False
     """Round what the convolutions multiply to bfloat16, for devices that are faster with it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Differentiated(InnerLoop):
+    """Options of every method that differentiates through its inner loop."""
+
+    first_order: bool = False
+    """Do not differentiate through the inner loop."""
 
 
 def build_with_inner_loop(
@@ -188,7 +196,12 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
         "learning_rate",
     )
     dataset, data = characters.load(config.dataset, data_dir=config.data_dir, resize=config.resize)
-    config = dataclasses.replace(config, dataset=dataset)
+    config = dataclasses.replace(
+        config,
+        dataset=dataset,
+        train_way=config.train_way or config.way,
+        train_shot=config.train_shot or config.shot,
+    )
     protocol = command.pick(Protocol, config)
     splits = split_classes(data, config.split, config.split_seed)
     for part, spec in (("train", protocol.train_spec), ("test", protocol.eval_spec)):
@@ -223,8 +236,9 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
     folder = f"{experiment}-{dataset}-{config.way}w{config.shot}s-seed{config.seed}"
     report = Report(config.workdir or Path("runs") / folder)
     options = options_of(config)
+    trained = (report.config() or {}) if config.eval_only else options
     if config.eval_only:
-        check_options(report.config() or {}, options)
+        check_options(trained, options, (*OF_THE_TEST, *(["way"] if built.any_way else [])))
     else:
         report.check_config(options)
     key = jax.random.key(config.seed)
@@ -262,6 +276,8 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
         for index, steps in enumerate(built.learner.measured_after):
             metrics[f"{name}/after_{steps}_steps"] = moments.at(index)
     suffix = f"-{dataset}" if config.eval_only else ""
+    if (config.way, config.shot) != (trained["way"], trained["shot"]):
+        suffix += f"-{config.way}w{config.shot}s"
     result = report.write_result(
         f"result{suffix}.json",
         experiment=experiment,
@@ -300,17 +316,23 @@ def options_of(config: Any) -> dict[str, Any]:
     return {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
 
 
-def check_options(trained: dict[str, Any], tested: dict[str, Any]) -> None:
-    """Raises ValueError unless the trained model would be tested, and on new classes."""
+def check_options(trained: dict[str, Any], tested: dict[str, Any], free: Sequence[str]) -> None:
+    """Raises ValueError unless the trained model would be tested, and on new classes.
+
+    Args:
+      trained: the options of the run.
+      tested: those of the test.
+      free: which may differ.
+    """
     differing = [
         name
         for name in trained
         if trained[name] != tested.get(name)
-        and name not in OF_THE_TEST
+        and name not in free
         # On another data set every class is new, whatever the split.
         and not (name in ("split", "split_seed") and trained["dataset"] != tested["dataset"])
     ]
     if differing:
         raise ValueError(
-            f"--eval-only can change {', '.join(OF_THE_TEST)}, but not {', '.join(differing)}"
+            f"--eval-only can change {', '.join(free)}, but not {', '.join(differing)}"
         )

@@ -20,7 +20,7 @@ from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.InnerLoop):
+class Config(episodic.Differentiated):
     """Model-agnostic meta-learning (MAML) on Omniglot; with --first-order, FOMAML."""
 
     preset: Literal["quick", "paper"] = "quick"

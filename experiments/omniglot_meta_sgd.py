@@ -12,7 +12,7 @@ from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.InnerLoop):
+class Config(episodic.Differentiated):
     """Meta-SGD on Omniglot."""
 
 

@@ -45,6 +45,7 @@ def build(config: Config, rate: Any) -> episodic.Built:
         method=protonet.make(settings, network=network, optimizer=optax.adam(rate)),
         learner=protonet.learner(settings, network=network),
         headline="inductive",
+        any_way=True,
     )
 
 

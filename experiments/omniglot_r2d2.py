@@ -49,6 +49,7 @@ def build(config: Config, rate: Any) -> episodic.Built:
         method=r2d2.make(settings, network=network, optimizer=optax.adam(rate)),
         learner=r2d2.learner(settings, network=network),
         headline="inductive",
+        any_way=True,
     )
 
 

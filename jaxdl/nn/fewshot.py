@@ -17,6 +17,7 @@ from typing import Literal
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from jaxdl.nn.conv import Conv
 from jaxdl.nn.norm import BatchNorm
@@ -98,3 +99,66 @@ class MLP(nn.Module):
 def head(way: int) -> nn.Dense:
     """Returns the last layer, which starts at zero."""
     return nn.Dense(way, kernel_init=nn.initializers.zeros)
+
+
+class FullContext(nn.Module):
+    """Embeddings of an episode that know of one another (Vinyals et al., 2016, appendix A).
+
+    Support embeddings pass through a bidirectional LSTM, in the order in which they come; a query's
+    through an LSTM that attends to them.
+    """
+
+    steps: int = 5
+    """Rounds of attention."""
+
+    @nn.compact
+    def __call__(self, support: jax.Array, queries: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Maps support [N*K, D] and queries [B, D] to the same shapes."""
+        features = support.shape[-1]
+        forward, backward = (nn.RNN(nn.OptimizedLSTMCell(features)) for _ in range(2))
+        both = nn.Bidirectional(forward, backward, merge_fn=lambda a, b: a + b)
+        support = support + both(support[None])[0]
+        cell = nn.OptimizedLSTMCell(features)
+        memory = state = read = jnp.zeros_like(queries)
+        for _ in range(self.steps):
+            (memory, out), _ = cell((memory, state), jnp.concatenate([queries, read], -1))
+            state = out + queries
+            read = nn.softmax(state @ support.T) @ support
+        return support, state
+
+
+class FeatureMaps(nn.Module):
+    """Four blocks of 64 convolutions, of which two halve the image (Sung et al., 2018)."""
+
+    features: int = 64
+    """Channels of every block."""
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, use_running_average: bool = False) -> jax.Array:
+        """Maps images [B, H, W, C] to [B, H // 4, W // 4, features]."""
+        for halved in (True, True, False, False):
+            images = Conv(self.features)(images)
+            images = nn.relu(Normalise()(images, use_running_average=use_running_average))
+            images = max_pool(images) if halved else images
+        return images
+
+
+class RelationScore(nn.Module):
+    """How alike two feature maps are (Sung et al., 2018).
+
+    Normalised by groups, where the paper has batch normalisation, so that a pair's score depends on
+    no other pair.
+    """
+
+    features: int = 64
+    """Channels of both blocks."""
+    hidden: int = 8
+    """Units of the layer before the score."""
+
+    @nn.compact
+    def __call__(self, pairs: jax.Array) -> jax.Array:
+        """Maps the maps of two images, [B, H, W, 2 * C] and at least 4 pixels wide, to [B]."""
+        for _ in range(2):
+            pairs = max_pool(nn.relu(Normalise("group")(Conv(self.features)(pairs))))
+        hidden = nn.relu(nn.Dense(self.hidden)(pairs.reshape(pairs.shape[0], -1)))
+        return nn.Dense(1)(hidden)[..., 0]

@@ -22,7 +22,7 @@ def ridge(features: jax.Array, targets: jax.Array, penalty: jax.Array | float) -
     Returns:
       [D, M].
 
-    >>> ridge(jnp.array([[1.0], [2.0]]), jnp.array([[1.0], [3.0]]), 2.0).tolist()
+    >>> ridge(jnp.array([[1.0], [2.0]]), jnp.array([[1.0], [3.0]]), 2.0).round(4).tolist()
     [[1.0]]
     """
     chex.assert_rank([features, targets], 2)

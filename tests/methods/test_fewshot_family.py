@@ -5,6 +5,7 @@ import functools
 import importlib
 import pkgutil
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,8 +23,17 @@ MODULES = [
 ]
 METHODS = [module for module in MODULES if hasattr(module, "Config")]
 # Those whose network ends in logits; that of the others ends in features.
-WITH_LOGITS = ("maml", "meta_sgd", "reptile")
+WITH_LOGITS = ("imaml", "maml", "maml_plus_plus", "meta_sgd", "reptile")
 WAY = 3
+
+
+class Maps(nn.Module):
+    """Feature maps, [B, 4, 4, 2]."""
+
+    @nn.compact
+    def __call__(self, images, **options):
+        return MLP(features=(32,))(images, **options).reshape(-1, 4, 4, 2)
+
 
 every_method = pytest.mark.parametrize(
     "module", METHODS, ids=lambda module: module.__name__.split(".")[-1]
@@ -51,8 +61,9 @@ def small(module, optimizer=None):
     changes = {"way": WAY, "train_way": WAY, "eval_inner_steps": 2, "inner_batch": 5}
     names = {field.name for field in dataclasses.fields(module.Config)}
     config = module.Config(**{name: v for name, v in changes.items() if name in names})
-    logits = module.__name__.split(".")[-1] in WITH_LOGITS
-    network = MLP(WAY if logits else None, features=(32,))
+    name = module.__name__.split(".")[-1]
+    network = MLP(WAY if name in WITH_LOGITS else None, features=(32,))
+    network = Maps() if name == "relation" else network
     method = module.make(config, network=network, optimizer=optimizer)
     return method, module.learner(config, network=network)
 

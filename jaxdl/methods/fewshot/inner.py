@@ -14,15 +14,20 @@ Loss = Callable[[Any, Any], jax.Array]
 Normalisation = Literal["transductive", "support", "group"]
 
 
-class Settings(Protocol):
+class Loop(Protocol):
     """What the config of every method with an inner loop holds."""
 
     way: int
     inner_lr: float
     inner_steps: int
     eval_inner_steps: int
-    first_order: bool
     normalisation: Normalisation
+
+
+class Settings(Loop, Protocol):
+    """What the config of a method that differentiates through its inner loop holds."""
+
+    first_order: bool
     remat: bool
 
 
@@ -76,17 +81,15 @@ def gradient_learner(
         del extra
         loss_fn = support_loss(params, support)
         classify = {
-            mode: classifier(params, support, images, inductive=mode == "inductive")
-            for mode in MODES
+            inductive: classifier(params, support, images, inductive=inductive)
+            for inductive in (True, False)
         }
-
-        def body(adapted, _):
-            logits = {mode: classify[mode](adapted) for mode in MODES}
-            # The last step is for nothing; it costs less than a second copy of the classifier does
-            # in compilation.
-            return descend(loss_fn, adapted, support["label"], lr=rate(params)), logits
-
-        return jax.lax.scan(body, start(params, support), None, length=len(measured_after))[1]
+        return follow(
+            lambda adapted, inductive: classify[inductive](adapted),
+            lambda adapted: descend(loss_fn, adapted, support["label"], lr=rate(params)),
+            start(params, support),
+            settings.eval_inner_steps,
+        )
 
     measured_after = tuple(range(settings.eval_inner_steps + 1))
     return Learner(lambda key, images: (init(key, images), ()), loss, predict, measured_after)
@@ -143,7 +146,34 @@ def descend(loss_fn: Loss, params: Any, support: Any, *, lr: Any, first_order: b
     return jax.tree.map(lambda p, g, rate: p - rate * g, params, gradient, lr)
 
 
-def check(settings: Settings) -> None:
+def follow(
+    classify: Callable[[Any, bool], jax.Array],
+    step: Callable[[Any], Any],
+    start: Any,
+    steps: int,
+) -> dict[str, jax.Array]:
+    """Classifies before, between and after inner steps, in both modes.
+
+    Args:
+      classify: `(adapted, inductive) -> logits [B, N]`.
+      step: one inner step.
+      start: what the inner loop changes, before its first step.
+      steps: S.
+
+    Returns:
+      `{"transductive": logits, "inductive": logits}`, each [S + 1, B, N].
+    """
+
+    def body(adapted, _):
+        logits = {mode: classify(adapted, mode == "inductive") for mode in MODES}
+        # The last step is for nothing; it costs less than a second copy of the classifier does in
+        # compilation.
+        return step(adapted), logits
+
+    return jax.lax.scan(body, start, None, length=steps + 1)[1]
+
+
+def check(settings: Loop) -> None:
     """Raises ValueError when a setting is out of its range."""
     if settings.way < 2 or settings.inner_steps < 0 or settings.eval_inner_steps < 0:
         raise ValueError(f"way must be at least 2 and inner steps 0 or more, got {settings}")

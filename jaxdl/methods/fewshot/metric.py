@@ -22,7 +22,7 @@ def metric_learner(
     *,
     way: int,
     train_way: int,
-    init_head: Callable[[jax.Array, int], Any] = lambda key, dimensions: {},
+    init_head: Callable[[jax.Array, jax.Array], Any] = lambda key, features: {},
     loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
 ) -> Learner:
     """Makes the learner that embeds an episode and compares.
@@ -36,7 +36,7 @@ def metric_learner(
       compare: `(head, support_features, support_label, features, way) -> logits [B, way]`.
       way: N of the tasks to be predicted.
       train_way: N of the training tasks.
-      init_head: `(key, D) -> head`, the parameters of the comparison.
+      init_head: `(key, features [B, ...]) -> head`, the parameters of the comparison.
       loss_fn: `(logits [B, N], label [B]) -> scalar`.
 
     Raises:
@@ -52,8 +52,7 @@ def metric_learner(
     def init(key, images):
         body_key, head_key = jax.random.split(key)
         out, variables = network.init_with_output(body_key, images)
-        head = init_head(head_key, out.shape[-1])
-        params = {"body": variables["params"], "head": head}
+        params = {"body": variables.get("params", {}), "head": init_head(head_key, out)}
         return params, variables.get("batch_stats", {})
 
     def loss(params, extra, key, task):

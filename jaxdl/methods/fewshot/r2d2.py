@@ -69,8 +69,8 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
             f"penalty and scale must be positive, got {config.penalty} and {config.scale}"
         )
 
-    def init_head(key, dimensions):
-        del key, dimensions
+    def init_head(key, features):
+        del key, features
         return {"log_penalty": jnp.log(config.penalty), "log_scale": jnp.log(config.scale)}
 
     def compare(head, known, label, asked, way):

@@ -21,6 +21,7 @@ from jaxdl.methods.fewshot.learner import (
     embed,
     make_method,
     outputs,
+    with_gradient,
 )
 from jaxdl.nn.fewshot import Conv4
 from jaxdl.train.state import Method
@@ -107,16 +108,11 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     def loss(params, extra, key, task):
         data = jax.tree.map(lambda *parts: jnp.concatenate(parts), task["support"], task["query"])
-        start = jax.lax.stop_gradient(params)
         adapted, extra, (value, right) = train(
-            start, extra, key, data, config.inner_steps, config.inner_batch
+            jax.lax.stop_gradient(params), extra, key, data, config.inner_steps, config.inner_batch
         )
-        # A number that is 0 and whose gradient is the way back from where the inner loop led.
-        back = sum(
-            jnp.vdot(p - s, s - a)
-            for p, s, a in zip(*map(jax.tree.leaves, (params, start, adapted)), strict=True)
-        )
-        return value + back, (extra, {"accuracy": right})
+        back = jax.tree.map(jnp.subtract, params, adapted)
+        return with_gradient(value, params, back), (extra, {"accuracy": right})
 
     def predict(params, extra, support, images):
         # The key is always the same, so that a prediction can be repeated.

@@ -1,0 +1,45 @@
+"""Meta-learn by the implicit gradient at the end of a regularised inner loop (iMAML).
+
+python -m experiments.omniglot_imaml
+"""
+
+import dataclasses
+import sys
+from typing import Any
+
+from experiments import episodic
+from jaxdl.train import command
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(episodic.InnerLoop):
+    """iMAML on Omniglot."""
+
+    inner_lr: float = 0.1
+    """Learning rate of the inner loop, on a mean loss."""
+    inner_steps: int = 16
+    """Inner gradient steps in training."""
+    eval_inner_steps: int = 16
+    """Inner gradient steps in validation and test."""
+    pull: float = 2.0
+    """Weight of half the squared distance to the initialisation, in the inner loop."""
+    cg_steps: int = 5
+    """Steps of conjugate gradients."""
+
+
+def main(config: Config) -> None:
+    """Runs the experiment."""
+    episodic.run("omniglot_imaml", config, build)
+
+
+def build(config: Config, rate: Any) -> episodic.Built:
+    """Makes the steps from the options."""
+    import optax
+
+    from jaxdl.methods.fewshot import imaml
+
+    return episodic.build_with_inner_loop(imaml, config, optax.adam(rate), features=False)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, Config, stored=episodic.stored))

@@ -1,0 +1,113 @@
+"""The comparisons of the metric-based methods, by hand."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxdl.methods.fewshot import matching, metric, protonet, r2d2, relation
+from jaxdl.nn.fewshot import FeatureMaps, FullContext, RelationScore
+
+
+class Same(nn.Module):
+    """The pixels as features."""
+
+    @nn.compact
+    def __call__(self, images, *, use_running_average=False):
+        return images.reshape(len(images), -1)
+
+
+SUPPORT = {
+    "image": jnp.array([[1.0, 0], [3, 0], [0, 2], [0, 4]]).reshape(4, 1, 2, 1),
+    "label": jnp.array([0, 0, 1, 1]),
+}
+QUERIES = jnp.array([[2.0, 1], [0, 1]]).reshape(2, 1, 2, 1)
+
+
+def logits(module, **options):
+    learner = module.learner(module.Config(way=2, train_way=2, **options), network=Same())
+    params, extra = learner.init(jax.random.key(0), SUPPORT["image"])
+    return learner.predict(params, extra, SUPPORT, QUERIES)["inductive"][0]
+
+
+def test_prototypes():
+    # Means [2, 0] and [0, 3]; |[2, 1] - [2, 0]|^2 = 1, |[2, 1] - [0, 3]|^2 = 8, and so on.
+    np.testing.assert_allclose(logits(protonet), [[-1, -8], [-5, -4]], rtol=1e-6)
+
+
+def test_attention():
+    # [2, 1] / sqrt(5) has cosines 2 / sqrt(5) and 1 / sqrt(5); [0, 1] has 0 and 1; two shots each.
+    weights = np.exp(3 * np.array([[2 / 5**0.5, 1 / 5**0.5], [0, 1]]))
+    expected = np.log(weights / weights.sum(1, keepdims=True))
+    np.testing.assert_allclose(logits(matching, scale=3.0), expected, rtol=1e-5)
+
+
+def test_ridge_regression():
+    x = np.array([[1.0, 0, 1], [3, 0, 1], [0, 2, 1], [0, 4, 1]])  # with the constant feature
+    y = np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    w = np.linalg.solve(x.T @ x + 0.5 * np.eye(3), x.T @ y)
+    expected = 4 * np.array([[2.0, 1, 1], [0, 1, 1]]) @ w
+    np.testing.assert_allclose(logits(r2d2, penalty=0.5, scale=4.0), expected, rtol=1e-4)
+
+
+def test_relation_scores_every_pair_of_query_and_sum_of_a_class():
+    learner = relation.learner(relation.Config(way=2, train_way=2), network=FeatureMaps(8))
+    images = jax.random.uniform(jax.random.key(0), (7, 16, 16, 1))
+    support = {"image": images[:4], "label": jnp.array([1, 0, 1, 0])}
+    params, extra = learner.init(jax.random.key(1), images)
+    got = learner.predict(params, extra, support, images[4:])["inductive"][0]
+    maps = FeatureMaps(8).apply(
+        {"params": params["body"], "batch_stats": extra}, images, use_running_average=True
+    )
+    for query in range(3):
+        for label in range(2):
+            of_class = maps[:4][support["label"] == label].sum(0)
+            pair = jnp.concatenate([of_class, maps[4 + query]], -1)[None]
+            score = RelationScore().apply({"params": params["head"]}, pair)[0]
+            np.testing.assert_allclose(got[query, label], score, rtol=1e-4, atol=1e-5)
+
+
+def test_full_context_looks_at_the_others():
+    module = FullContext(2)
+    support = jax.random.normal(jax.random.key(0), (4, 3))
+    queries = jax.random.normal(jax.random.key(1), (2, 3))
+    params = module.init(jax.random.key(2), support, queries)
+    known, asked = module.apply(params, support, queries)
+    assert known.shape == support.shape
+    assert asked.shape == queries.shape
+    other, of_other = module.apply(params, support.at[0].add(1.0), queries)
+    assert jnp.abs(other - known)[1:].max() > 1e-4
+    assert jnp.abs(of_other - asked).max() > 1e-4
+    # A query sees the support set, not the other queries.
+    np.testing.assert_allclose(
+        module.apply(params, support, queries[:1])[1], asked[:1], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_running_statistics_follow_those_of_the_episodes():
+    class Normalised(nn.Module):
+        @nn.compact
+        def __call__(self, images, *, use_running_average=False):
+            seen = self.variable("batch_stats", "mean", jnp.zeros, ())
+            if not use_running_average:
+                seen.value = images.mean()
+            return images.reshape(len(images), -1) - seen.value
+
+    learner = protonet.learner(protonet.Config(way=2, train_way=2), network=Normalised())
+    task = {"support": SUPPORT, "query": {"image": QUERIES, "label": jnp.array([0, 1])}}
+    params, extra = learner.init(jax.random.key(0), SUPPORT["image"])
+    extra = {"mean": jnp.array(2.0)}
+    mean = (1 + 3 + 2 + 4 + 2 + 1 + 0 + 1) / 12  # of all twelve pixels of the episode
+    _, (extra, _) = learner.loss(params, extra, jax.random.key(0), task)
+    np.testing.assert_allclose(
+        extra["mean"], metric.MOMENTUM * 2 + (1 - metric.MOMENTUM) * mean, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "wrong"), [(matching, {"scale": 0.0}), (r2d2, {"penalty": -1.0})]
+)
+def test_settings_out_of_range_are_refused(module, wrong):
+    with pytest.raises(ValueError, match="must be positive"):
+        module.make(module.Config(**wrong))
