@@ -1,7 +1,10 @@
 """What every few-shot experiment shares: its options, and one run from the data to the pictures."""
 
 import dataclasses
+import importlib
+import json
 import math
+import pkgutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -11,12 +14,15 @@ from jaxdl.train import command
 
 if TYPE_CHECKING:  # JAX would slow --help down
     from jaxdl.methods.fewshot.learner import Learner
-    from jaxdl.train.state import Method
+    from jaxdl.train.state import Method, TrainState
 
 # Options that say how a run is used, not what it is: they may change when it is resumed.
 NOT_OF_THE_RUN = ("preset", "data_dir", "workdir", "eval_only", "checkpoint")
 # Options of the test alone: they may change with --eval-only.
-OF_THE_TEST = ("dataset", "episodes", "eval_queries", "eval_rotations", "eval_inner_steps", "shot")
+OF_THE_TEST = (
+    *("dataset", "episodes", "shot", "eval_queries", "eval_rotations", "eval_alphabets"),
+    "eval_inner_steps",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +53,8 @@ class Test:
     eval_rotations: Literal["none", "random", "classes"] = "random"
     """Of the validation and test classes: each class of an episode turned by a random multiple of
     90 degrees, or the rotations as classes of their own."""
+    eval_alphabets: Literal["mixed", "one"] = "mixed"
+    """Whether the classes of a validation or test episode are all of one alphabet."""
     resize: Literal["lanczos_grey", "nearest_binary"] = "lanczos_grey"
     """How 105 pixels become 28; `nearest_binary` is what published code gets from Pillow."""
 
@@ -69,6 +77,8 @@ class Config(Test):
     """Drawings of each class to be classified in a training episode."""
     rotations: Literal["none", "random", "classes"] = "random"
     """Of the training classes."""
+    alphabets: Literal["mixed", "one"] = "mixed"
+    """Whether the classes of a training episode are all of one alphabet."""
     meta_batch: int = 16
     """Tasks per outer step."""
     learning_rate: float = 3e-3
@@ -180,7 +190,6 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
     """
     import jax
     import jax.numpy as jnp
-    import optax
 
     from jaxdl.data import characters, episodes, pictures
     from jaxdl.data.protocol import Protocol, split_classes
@@ -203,32 +212,37 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
         train_shot=config.train_shot or config.shot,
     )
     protocol = command.pick(Protocol, config)
-    splits = split_classes(data, config.split, config.split_seed)
-    for part, spec in (("train", protocol.train_spec), ("test", protocol.eval_spec)):
-        spec.check(splits[part])
-    protocol.eval_spec.check(splits["validation"])
-    images = {part: jax.device_put(array) for part, array in splits.items()}
+    images, alphabets = (
+        split_classes(data, config.split, config.split_seed, field)
+        for field in ("image", "alphabet")
+    )
+    for part in images:
+        spec = protocol.train_spec if part == "train" else protocol.eval_spec
+        spec.check(images[part], alphabets[part])
+    parts = {part: jax.device_put((images[part], alphabets[part])) for part in images}
 
-    schedules = {
-        "cosine": optax.cosine_decay_schedule(config.learning_rate, config.steps),
-        "linear": optax.linear_schedule(config.learning_rate, 0.0, config.steps),
-        "constant": optax.constant_schedule(config.learning_rate),
-    }
-    built = build(config, schedules[config.schedule])
+    built = build(config, schedule(config))
     mesh = data_mesh(batch=config.meta_batch)
 
-    def sample(key, images):
-        return episodes.sample_meta_batch(key, images, protocol.train_spec, config.meta_batch)
+    def sample(key, part):
+        images, alphabet = part
+        return episodes.sample_meta_batch(
+            key, images, protocol.train_spec, config.meta_batch, alphabet
+        )
+
+    def sample_test(key, part):
+        images, alphabet = part
+        return episodes.sample_episode(key, images, protocol.eval_spec, alphabet)
 
     evaluate = compile_evaluation(
         built.method.eval_step,
-        lambda key, images: episodes.sample_episode(key, images, protocol.eval_spec),
+        sample_test,
         per_call=mesh.size * math.ceil(20 / mesh.size),
         mesh=mesh,
     )
 
     def validate(state):
-        measured = evaluate(state, images["validation"], jax.random.key(1), config.eval_episodes)
+        measured = evaluate(state, parts["validation"], jax.random.key(1), config.eval_episodes)
         return {
             name: measured[f"{name}/{built.headline}"].mean[-1] for name in ("loss", "accuracy")
         }
@@ -242,7 +256,7 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
     else:
         report.check_config(options)
     key = jax.random.key(config.seed)
-    state = jax.jit(lambda key: built.method.init(key, sample(key, images["train"])))(key)
+    state = jax.jit(lambda key: built.method.init(key, sample(key, parts["train"])))(key)
     with Checkpoints(report.workdir / "checkpoints") as checkpoints:
         if config.eval_only:
             best = checkpoints.best_step() if config.checkpoint == "best" else None
@@ -255,7 +269,7 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
             state = fit(
                 step,
                 state,
-                lambda _: images["train"],
+                lambda _: parts["train"],
                 steps=config.steps,
                 steps_per_call=steps_per_call,
                 evaluate=validate,
@@ -269,7 +283,7 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
             report.write_curves(chance=1 / config.way)
 
     test_key = jax.random.key(2)
-    measured = evaluate(state, images["test"], test_key, config.episodes)
+    measured = evaluate(state, parts["test"], test_key, config.episodes)
     metrics = {}
     for name, moments in measured.items():
         metrics[name] = moments.at(-1)
@@ -288,7 +302,7 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
         steps=int(state.step),
         params_sha256=digest(state.params),
     )
-    episode = episodes.sample_episode(test_key, images["test"], protocol.eval_spec)
+    episode = sample_test(test_key, parts["test"])
     logits = jax.jit(built.learner.predict)(
         state.params, state.extra, episode["support"], episode["query"]["image"]
     )
@@ -309,6 +323,64 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
         for mode in (built.headline, other)
     ]
     print(f"{experiment}: {', '.join(shown)} ({protocol}); see {report.workdir}")
+
+
+def schedule(config: Config) -> Callable[[Any], Any]:
+    """Returns the outer learning rate as a function of the step."""
+    import optax
+
+    schedules = {
+        "cosine": optax.cosine_decay_schedule(config.learning_rate, config.steps),
+        "linear": optax.linear_schedule(config.learning_rate, 0.0, config.steps),
+        "constant": optax.constant_schedule(config.learning_rate),
+    }
+    return schedules[config.schedule]
+
+
+def finished(folder: Path, way: int) -> tuple[Config, Built, "TrainState"]:
+    """Reads a finished few-shot run back, to classify among `way` classes with it.
+
+    Args:
+      folder: its workdir.
+      way: the number of classes.
+
+    Returns:
+      Its options, its method and its state at the newest checkpoint.
+
+    Raises:
+      ValueError: there is no finished run, or its method is for another number of classes.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from jaxdl.train.checkpoint import Checkpoints
+    from jaxdl.train.report import Report
+
+    try:
+        name = json.loads((folder / "result.json").read_text())["experiment"]
+    except (OSError, ValueError, KeyError, TypeError):
+        name = None
+    here = {found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)])}
+    module = importlib.import_module(f"experiments.{name}") if name in here else None
+    options = Report(folder).config()
+    if not options or not hasattr(module, "build"):
+        raise ValueError(f"{folder} has no finished run of a few-shot experiment")
+    try:
+        config = dataclasses.replace(module.Config(**options), way=way)
+    except TypeError as error:
+        raise ValueError(f"{folder} was made by another version: {error}") from error
+    built = module.build(config, schedule(config))
+    if way != options["way"] and not built.any_way:
+        raise ValueError(
+            f"{name} in {folder} tells {options['way']} classes apart, not {way}; "
+            f"train it with --way {way}, or use a method such as omniglot_protonet"
+        )
+    images = jax.ShapeDtypeStruct((1, way, 28, 28, 1), jnp.float32)
+    batch = {"support": {"image": images}}
+    template = jax.eval_shape(built.method.init, jax.random.key(0), batch)
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        state, _ = checkpoints.restore(template)
+    return config, built, state
 
 
 def options_of(config: Any) -> dict[str, Any]:

@@ -34,9 +34,12 @@ def main(config: Config) -> None:
     dataset, data = characters.load(config.dataset, data_dir=config.data_dir, resize=config.resize)
     config = dataclasses.replace(config, dataset=dataset)
     protocol = command.pick(Protocol, config)
-    images = split_classes(data, config.split, config.split_seed)["test"]
-    protocol.eval_spec.check(images)
-    images = jax.device_put(images)
+    images, alphabet = (
+        split_classes(data, config.split, config.split_seed, field)["test"]
+        for field in ("image", "alphabet")
+    )
+    protocol.eval_spec.check(images, alphabet)
+    part = jax.device_put((images, alphabet))
     classifiers = {
         "nearest neighbour": pixels.nearest_neighbour,
         "modified Hausdorff": pixels.hausdorff,
@@ -57,15 +60,16 @@ def main(config: Config) -> None:
 
     mesh = data_mesh()
 
-    def sample(key, images):
-        return episodes.sample_episode(key, images, protocol.eval_spec)
+    def sample(key, part):
+        images, alphabet = part
+        return episodes.sample_episode(key, images, protocol.eval_spec, alphabet)
 
     folder = f"omniglot_baselines-{dataset}-{config.way}w{config.shot}s"
     report = Report(config.workdir or Path("runs") / folder)
     report.check_config(episodic.options_of(config))
     evaluate = compile_evaluation(eval_step, sample, per_call=10 * mesh.size, mesh=mesh)
     key = jax.random.key(2)  # the test episodes of every other experiment
-    measured = evaluate((), images, key, config.episodes)
+    measured = evaluate((), part, key, config.episodes)
     result = report.write_result(
         experiment="omniglot_baselines",
         dataset=dataset,
@@ -75,7 +79,7 @@ def main(config: Config) -> None:
         steps=0,
         params_sha256="",
     )
-    episode = jax.jit(sample)(key, images)
+    episode = jax.jit(sample)(key, part)
     predicted = {name: np.argmax(predict(name, episode), -1) for name in classifiers}
     report.save_figure(pictures.episode_figure(episode, predicted), "episode.png")
     shown = ", ".join(

@@ -8,8 +8,10 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Rotations = Literal["none", "random", "classes"]
+Alphabets = Literal["mixed", "one"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +27,12 @@ class EpisodeSpec:
     rotations: Rotations = "random"
     """`random`: each class of an episode is turned by its own multiple of 90 degrees; `classes`:
     the four rotations of a class are four classes, which may meet in one episode; `none`."""
+    alphabets: Alphabets = "mixed"
+    """`mixed`: classes of any alphabets; `one`: all the classes of an episode are of one alphabet,
+    which is drawn first, among those with enough classes."""
 
-    def check(self, images: Any) -> None:
-        """Raises ValueError when the images [C, D, H, W] cannot fill such an episode."""
+    def check(self, images: Any, alphabet: Any = None) -> None:
+        """Raises ValueError when images [C, D, H, W] and alphabets [C] cannot fill an episode."""
         for name in ("way", "shot", "queries"):
             if getattr(self, name) < (2 if name == "way" else 1):
                 at_least = 2 if name == "way" else 1
@@ -36,6 +41,12 @@ class EpisodeSpec:
         available = classes * (4 if self.rotations == "classes" else 1)
         if self.way > available:
             raise ValueError(f"way is {self.way}, but there are only {available} classes")
+        if self.alphabets == "one":
+            largest = int(np.bincount(alphabet).max()) * (available // classes)
+            if self.way > largest:
+                raise ValueError(
+                    f"way is {self.way}, but the largest alphabet has only {largest} classes"
+                )
         if self.shot + self.queries > drawings:
             raise ValueError(
                 f"shot + queries is {self.shot} + {self.queries} = {self.shot + self.queries}, "
@@ -43,7 +54,9 @@ class EpisodeSpec:
             )
 
 
-def sample_episode(key: jax.Array, images: jax.Array, spec: EpisodeSpec) -> dict[str, Any]:
+def sample_episode(
+    key: jax.Array, images: jax.Array, spec: EpisodeSpec, alphabet: jax.Array | None = None
+) -> dict[str, Any]:
     """Draws one episode: classes, their drawings, and a rotation for each class.
 
     Labels are the order in which classes were drawn, so they are a random permutation. Support and
@@ -53,6 +66,8 @@ def sample_episode(key: jax.Array, images: jax.Array, spec: EpisodeSpec) -> dict
       key: a typed PRNG key; the episode is a pure function of it.
       images: [C, D, H, W] uint8, ink = 255; `spec.check(images)` says whether they suffice.
       spec: the episode's shape.
+      alphabet: int [C], below C, the alphabet of every class; None when `spec.alphabets` is
+        `mixed`.
 
     Returns:
       `support`: {`image` [N*K, H, W, 1] float32 in [0, 1], `label` [N*K] int32}, `query`: the same
@@ -61,11 +76,17 @@ def sample_episode(key: jax.Array, images: jax.Array, spec: EpisodeSpec) -> dict
     """
     class_key, drawing_key, rotation_key = jax.random.split(key, 3)
     classes, drawings, height, width = images.shape
+    repeated = 4 if spec.rotations == "classes" else 1
+    members = None
+    if spec.alphabets == "one":
+        sizes = repeated * jnp.bincount(alphabet, length=classes)
+        enough = jnp.where(sizes >= spec.way, 0.0, -jnp.inf)
+        drawn = jax.random.categorical(jax.random.fold_in(class_key, 1), enough)
+        members = jnp.repeat(alphabet == drawn, repeated)
+    chosen = choose(class_key, repeated * classes, spec.way, members)
     if spec.rotations == "classes":
-        chosen = choose(class_key, 4 * classes, spec.way)
         chosen, rotation = chosen // 4, chosen % 4
     else:
-        chosen = choose(class_key, classes, spec.way)
         rotation = jax.random.randint(rotation_key, (spec.way,), 0, 4)
         rotation = rotation if spec.rotations == "random" else jnp.zeros_like(rotation)
     per_class = spec.shot + spec.queries
@@ -89,17 +110,33 @@ def sample_episode(key: jax.Array, images: jax.Array, spec: EpisodeSpec) -> dict
 
 
 def sample_meta_batch(
-    key: jax.Array, images: jax.Array, spec: EpisodeSpec, tasks: int
+    key: jax.Array,
+    images: jax.Array,
+    spec: EpisodeSpec,
+    tasks: int,
+    alphabet: jax.Array | None = None,
 ) -> dict[str, Any]:
     """Draws `tasks` episodes; every leaf of the result has the leading axis [tasks]."""
     keys = jax.random.split(key, tasks)
-    return jax.vmap(sample_episode, (0, None, None))(keys, images, spec)
+    return jax.vmap(sample_episode, (0, None, None, None))(keys, images, spec, alphabet)
 
 
-def choose(key: jax.Array, population: int, count: int) -> jax.Array:
-    """Returns `count` different numbers below `population` in random order, int32 [count]."""
+def choose(
+    key: jax.Array, population: int, count: int, members: jax.Array | None = None
+) -> jax.Array:
+    """Returns `count` different numbers below `population` in random order, int32 [count].
+
+    Args:
+      key: a typed PRNG key.
+      population: how many numbers there are.
+      count: how many to draw.
+      members: bool [population], those that may be drawn, at least `count`; None for all.
+    """
     # A partial sort of one random number each; a permutation would sort them all.
-    return jax.lax.top_k(jax.random.bits(key, (population,)), count)[1]
+    bits = jax.random.bits(key, (population,))
+    if members is not None:
+        bits = jnp.where(members, bits | 1, 0)
+    return jax.lax.top_k(bits, count)[1]
 
 
 def rotate(images: jax.Array, quarter_turns: jax.Array) -> jax.Array:

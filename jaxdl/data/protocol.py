@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from jaxdl.data.episodes import EpisodeSpec, Rotations
+from jaxdl.data.episodes import Alphabets, EpisodeSpec, Rotations
 
 Split = Literal["random", "vinyals", "lake"]
 Resize = Literal["lanczos_grey", "nearest_binary"]
@@ -35,6 +35,10 @@ class Protocol:
     """Rotations of the training classes, see `jaxdl.data.episodes.EpisodeSpec`."""
     eval_rotations: Rotations = "random"
     """Rotations of the validation and test classes. Finn et al. rotate them too."""
+    alphabets: Alphabets = "mixed"
+    """Whether a training episode's classes are all of one alphabet."""
+    eval_alphabets: Alphabets = "mixed"
+    """Whether a validation or test episode's are."""
     resize: Resize = "lanczos_grey"
     """How 105 pixels became 28, see `jaxdl.data.sources.load`."""
     normalisation: str = "episode"
@@ -68,13 +72,18 @@ class Protocol:
             shot=self.train_shot or self.shot,
             queries=self.queries,
             rotations=self.rotations,
+            alphabets=self.alphabets,
         )
 
     @property
     def eval_spec(self) -> EpisodeSpec:
         """The shape of a validation or test episode."""
         return EpisodeSpec(
-            way=self.way, shot=self.shot, queries=self.eval_queries, rotations=self.eval_rotations
+            way=self.way,
+            shot=self.shot,
+            queries=self.eval_queries,
+            rotations=self.eval_rotations,
+            alphabets=self.eval_alphabets,
         )
 
     def __str__(self) -> str:
@@ -82,7 +91,9 @@ class Protocol:
         return (
             f"{self.dataset} {self.way}-way {self.shot}-shot, split {self.split}"
             + (f" (seed {self.split_seed})" if self.split == "random" else "")
-            + f", test rotations {self.eval_rotations}, {self.resize}, "
+            + f", test rotations {self.eval_rotations}, "
+            + ("within alphabets, " if self.eval_alphabets == "one" else "")
+            + f"{self.resize}, "
             + (
                 f"{self.eval_inner_steps} inner steps (trained with {self.inner_steps}), "
                 if self.eval_inner_steps or self.inner_steps
@@ -93,7 +104,10 @@ class Protocol:
 
 
 def split_classes(
-    data: Mapping[str, Mapping[str, np.ndarray]], split: Split, seed: int = 0
+    data: Mapping[str, Mapping[str, np.ndarray]],
+    split: Split,
+    seed: int = 0,
+    field: str = "image",
 ) -> dict[str, np.ndarray]:
     """Divides the classes of a data set into training, validation and test classes.
 
@@ -103,27 +117,29 @@ def split_classes(
       split: see `Protocol.split`. A random split of other than 1,623 classes keeps 423 classes for
         testing and 100 for validation, or that share of them when there are fewer.
       seed: which random split.
+      field: what to return of every class.
 
     Returns:
-      `train`, `validation` and `test`: images [C, D, H, W], uint8; no class is in two of them.
+      `train`, `validation` and `test`: images [C, D, H, W], uint8, or another field, [C, ...]; no
+      class is in two of them.
 
     Raises:
       ValueError: when the split is not defined for these data.
     """
-    images = np.concatenate([part["image"] for part in data.values()])
+    values = np.concatenate([part[field] for part in data.values()])
     if split == "random":
-        parts = random_split(len(images), seed)
-    elif "test" not in data or len(images) != 1623:
+        parts = random_split(len(values), seed)
+    elif "test" not in data or len(values) != 1623:
         raise ValueError(
             f"the {split} split is defined for Omniglot's 1623 characters, but this data set has "
-            f"{len(images)} classes; use --split random"
+            f"{len(values)} classes; use --split random"
         )
     elif split == "vinyals":
         parts = vinyals_split(data)
     else:
         parts = lake_split(data)
     names = ("train", "validation", "test")
-    return {name: images[parts == index] for index, name in enumerate(names)}
+    return {name: values[parts == index] for index, name in enumerate(names)}
 
 
 def random_split(classes: int, seed: int) -> np.ndarray:

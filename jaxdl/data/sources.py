@@ -228,7 +228,7 @@ def _tfrecords(path: Path) -> Iterator[bytes]:
         yield example
 
 
-def _grey(encoded: bytes, side: int) -> np.ndarray:
+def decode_grey(encoded: bytes, side: int) -> np.ndarray:
     """Decodes an image to uint8 [side, side]."""
     from PIL import Image
 
@@ -241,7 +241,7 @@ def _grey(encoded: bytes, side: int) -> np.ndarray:
 
 def _digits(records: list[dict]) -> dict[str, np.ndarray]:
     return {
-        "image": np.stack([_grey(record["image"], 28) for record in records])[..., None],
+        "image": np.stack([decode_grey(record["image"], 28) for record in records])[..., None],
         "label": np.array([record["label"] for record in records], np.int32),
     }
 
@@ -255,7 +255,7 @@ def _omniglot(records: list[dict], split: str, resize: str) -> dict[str, np.ndar
         range(len(records)), key=lambda i: (classes[i], drawer[i], bytes(records[i]["image"]))
     )
     alphabet, character = np.array([classes[i] for i in order[::DRAWERS]], np.int32).T
-    image = np.stack([_small(_grey(records[i]["image"], 105), resize) for i in order])
+    image = np.stack([shrink(decode_grey(records[i]["image"], 105), resize) for i in order])
     return {
         "image": image.reshape(-1, DRAWERS, 28, 28),
         "alphabet": alphabet.copy(),
@@ -264,7 +264,7 @@ def _omniglot(records: list[dict], split: str, resize: str) -> dict[str, np.ndar
     }
 
 
-def _small(drawing: np.ndarray, resize: str) -> np.ndarray:
+def shrink(drawing: np.ndarray, resize: str) -> np.ndarray:
     """Shrinks a drawing with ink 0 on non-zero paper to 28x28 with ink 255 on 0."""
     from PIL import Image
 

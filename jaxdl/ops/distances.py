@@ -1,6 +1,6 @@
-"""Distances between vectors, and between drawings.
+"""Distances between vectors, and between sets of points.
 
-Shapes: B queries, N classes or references, D features, H W image.
+Shapes: B queries, N classes or references, D features, P Q points of two sets, H W image.
 """
 
 import chex
@@ -50,45 +50,52 @@ def cosine_similarity(queries: jax.Array, references: jax.Array) -> jax.Array:
     return normalise(queries) @ normalise(references).T
 
 
-def modified_hausdorff(queries: jax.Array, references: jax.Array) -> jax.Array:
-    """Returns the modified Hausdorff distance of every query to every reference, in pixels.
+def modified_hausdorff(
+    first: jax.Array, second: jax.Array, first_mask: jax.Array, second_mask: jax.Array
+) -> jax.Array:
+    """Returns the modified Hausdorff distance of two sets of points (Dubuisson and Jain, 1994).
 
-    Of two drawings it is the larger of two means: of the distance of each inked pixel of one to the
-    nearest inked pixel of the other (Dubuisson and Jain, 1994).
-
-    Args:
-      queries: bool [B, H, W], where there is ink; in every drawing at least one pixel.
-      references: bool [N, H, W].
-
-    Returns:
-      [B, N], 0 or more.
-
-    >>> dot, line = jnp.zeros((1, 1, 4), bool).at[0, 0, 0].set(True), jnp.ones((1, 1, 4), bool)
-    >>> modified_hausdorff(dot, line).tolist()  # (0 + 1 + 2 + 3) / 4
-    [[1.5]]
-    """
-    chex.assert_rank([queries, references], 3)
-    chex.assert_equal_shape_suffix([queries, references], 2)
-
-    def directed(ink, other):  # [B, N]: mean over the ink of each of how far the other's is
-        mask = ink.reshape(len(ink), -1).astype(jnp.float32)
-        away = jax.vmap(distance_to_ink)(other).reshape(len(other), -1)
-        return mask @ away.T / mask.sum(1, keepdims=True)
-
-    return jnp.maximum(directed(queries, references), directed(references, queries).T)
-
-
-def distance_to_ink(ink: jax.Array) -> jax.Array:
-    """Returns how far every pixel is from the nearest inked one, in pixels.
+    It is the larger of two means: of the distances of the points of one set to the nearest point of
+    the other.
 
     Args:
-      ink: bool [H, W]; at least one pixel is inked.
+      first: points [P, D].
+      second: points [Q, D].
+      first_mask: bool [P], which of the points are in the set; at least one.
+      second_mask: bool [Q].
 
     Returns:
-      [H, W].
+      A scalar, 0 or more.
+
+    >>> dot, line = jnp.array([[0.0]]), jnp.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> float(modified_hausdorff(dot, line, jnp.ones(1, bool), jnp.ones(4, bool)))
+    1.5
     """
-    rows, columns = (jnp.arange(size, dtype=jnp.float32) for size in ink.shape)
-    # Squared distances, first to the ink of the same column, then over columns.
-    vertical = jnp.where(ink[None], ((rows[:, None] - rows) ** 2)[..., None], jnp.inf).min(1)
-    squared = (vertical[:, None] + ((columns[:, None] - columns) ** 2)[None]).min(-1)
-    return jnp.sqrt(squared)
+    chex.assert_rank([first, second, first_mask, second_mask], [2, 2, 1, 1])
+    # The square root is taken of the least distances only.
+    squared = squared_euclidean(first, second)
+    to_second = jnp.where(second_mask, squared, jnp.inf).min(1)
+    to_first = jnp.where(first_mask[:, None], squared, jnp.inf).min(0)
+
+    def mean(squared, mask):
+        return jnp.where(mask, jnp.sqrt(squared), 0).sum() / mask.sum()
+
+    return jnp.maximum(mean(to_second, first_mask), mean(to_first, second_mask))
+
+
+def ink_points(ink: jax.Array, capacity: int) -> tuple[jax.Array, jax.Array]:
+    """Returns where a drawing is inked, as points around their own mean.
+
+    Args:
+      ink: bool [H, W].
+      capacity: P, at least the number of inked pixels; of more, the lowest are left out.
+
+    Returns:
+      (points [P, 2], in pixels down and to the right; bool [P], which of them are there).
+    """
+    chex.assert_rank(ink, 2)
+    count = jnp.minimum(ink.sum(), capacity)
+    mask = jnp.arange(capacity) < count
+    points = jnp.stack(jnp.nonzero(ink, size=capacity), -1).astype(jnp.float32)
+    points = jnp.where(mask[:, None], points, 0)
+    return points - points.sum(0) / jnp.maximum(count, 1), mask

@@ -118,3 +118,23 @@ def test_rotate_equals_numpy(turns):
 def test_an_episode_that_cannot_be_filled_is_refused(spec, message):
     with pytest.raises(ValueError, match=message):
         spec.check(IMAGES)
+
+
+@pytest.mark.parametrize("rotations", ["random", "classes"])
+def test_the_classes_of_an_episode_are_of_one_alphabet_that_is_large_enough(rotations):
+    alphabet = np.repeat([0, 1, 2], [2, 4, 6])  # of 2, 4 and 6 classes
+    spec = EpisodeSpec(way=4, shot=1, queries=1, rotations=rotations, alphabets="one")
+    sample = jax.jit(sample_meta_batch, static_argnums=(2, 3))
+    batch = sample(jax.random.key(0), jnp.asarray(IMAGES), spec, 600, jnp.asarray(alphabet))
+    drawn = alphabet[np.asarray(batch["class"])]
+    assert (drawn == drawn[:, :1]).all()
+    enough = {"random": [1, 2], "classes": [0, 1, 2]}[rotations]  # 2 classes are 8 with rotations
+    counts = np.bincount(drawn[:, 0], minlength=3)
+    share = 600 / len(enough)
+    for number in range(3):  # four standard deviations of a binomial count
+        assert abs(counts[number] - share * (number in enough)) < 4 * share**0.5
+    seen = np.asarray(batch["class"])[drawn[:, 0] == 2]
+    assert set(seen.ravel()) == set(range(6, 12))
+    spec.check(IMAGES, alphabet)
+    with pytest.raises(ValueError, match=r"way is 7, but the largest alphabet has only 6 classes"):
+        EpisodeSpec(way=7, shot=1, queries=1, alphabets="one").check(IMAGES, alphabet)

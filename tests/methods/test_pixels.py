@@ -22,8 +22,12 @@ def test_logits_by_hand():
     np.testing.assert_allclose(
         pixels.nearest_neighbour(support, queries, 2), [[-12, -10], [-10, -12]]
     )
-    # Every pixel of a row has the other row one pixel away.
-    np.testing.assert_allclose(np.diag(pixels.hausdorff(support, queries, 2)), [-1, -1])
+    # Around its mean, a row is every other row; the pixels of a row at -2.5, -1.5, ... 2.5 are
+    # nearest to the two middle ones of a column at +-0.5: sqrt(x^2 + 0.25).
+    across = np.mean([np.hypot(x, 0.5) for x in (0.5, 1.5, 2.5)])
+    np.testing.assert_allclose(
+        pixels.hausdorff(support, queries, 2), [[0, -across], [-across, 0]], rtol=1e-5
+    )
     assert list(pixels.hausdorff(support, queries, 2).argmax(-1)) == [0, 1]
 
 

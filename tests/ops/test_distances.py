@@ -4,7 +4,7 @@ from scipy.spatial import distance as scipy_distance
 
 from jaxdl.ops.distances import (
     cosine_similarity,
-    distance_to_ink,
+    ink_points,
     modified_hausdorff,
     squared_euclidean,
 )
@@ -30,18 +30,18 @@ def test_a_zero_vector_is_similar_to_nothing():
 
 def test_modified_hausdorff_equals_a_loop_over_points():
     drawings = np.random.default_rng(2).random((5, 9, 12)) < 0.1
-    got = modified_hausdorff(drawings[:2], drawings[2:])
+    points = [ink_points(jnp.asarray(drawing), 30) for drawing in drawings]
     for i in range(2):
-        for j in range(3):
-            first, second = np.argwhere(drawings[i]), np.argwhere(drawings[2 + j])
-            between = scipy_distance.cdist(first, second)
+        for j in range(2, 5):
+            first, second = (np.argwhere(drawings[k]) for k in (i, j))
+            between = scipy_distance.cdist(first - first.mean(0), second - second.mean(0))
             expected = max(between.min(0).mean(), between.min(1).mean())
-            np.testing.assert_allclose(got[i, j], expected, rtol=1e-5)
+            got = modified_hausdorff(points[i][0], points[j][0], points[i][1], points[j][1])
+            np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
-def test_distance_to_ink_by_hand():
-    ink = np.zeros((3, 4), bool)
-    ink[0, 0] = True
-    np.testing.assert_allclose(
-        distance_to_ink(ink)[[0, 1, 2], [3, 0, 2]], [3, 1, 8**0.5], rtol=1e-6
-    )
+def test_points_by_hand():
+    ink = jnp.zeros((3, 4), bool).at[0, 1].set(True).at[2, 3].set(True)
+    points, mask = ink_points(ink, 3)
+    np.testing.assert_array_equal(mask, [True, True, False])
+    np.testing.assert_allclose(points[:2], [[-1, -1], [1, 1]])

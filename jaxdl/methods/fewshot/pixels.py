@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxdl.ops.distances import modified_hausdorff, squared_euclidean
+from jaxdl.ops.distances import ink_points, modified_hausdorff, squared_euclidean
 from jaxdl.ops.ridge import ridge
 
 
@@ -21,13 +21,26 @@ def nearest_neighbour(support: Any, images: jax.Array, way: int) -> jax.Array:
     return _nearest(squared_euclidean(asked, known), support["label"], way)
 
 
-def hausdorff(support: Any, images: jax.Array, way: int) -> jax.Array:
+def hausdorff(support: Any, images: jax.Array, way: int, capacity: int | None = None) -> jax.Array:
     """Prefers the class of the support image at the least modified Hausdorff distance.
 
-    Ink is what is above 0.5; Lake et al. (2015) use it as their baseline.
+    Of the inked pixels, those above 0.5, taken around their mean; the baseline of Lake et al.
+    (2015). `capacity` is at least the number of them in any image; None for half of the pixels.
     """
-    known, asked = (part.max(-1) > 0.5 for part in (support["image"], images))
-    return _nearest(modified_hausdorff(asked, known), support["label"], way)
+
+    def points(image):
+        ink = image.max(-1) > 0.5
+        return ink_points(ink, capacity or ink.size // 2)
+
+    known, asked = jax.vmap(points)(support["image"]), jax.vmap(points)(images)
+
+    def to_all(query):  # one query at a time: the distances of all points fill the memory
+        def to(reference):
+            return modified_hausdorff(query[0], reference[0], query[1], reference[1])
+
+        return jax.lax.map(to, known)
+
+    return _nearest(jax.lax.map(to_all, asked), support["label"], way)
 
 
 def linear(support: Any, images: jax.Array, way: int, penalty: float = 1.0) -> jax.Array:
