@@ -75,6 +75,7 @@ def sample_episode(
       `drawing` [N, K+Q].
     """
     class_key, drawing_key, rotation_key = jax.random.split(key, 3)
+    images = jnp.asarray(images)
     classes, drawings, height, width = images.shape
     repeated = 4 if spec.rotations == "classes" else 1
     members = None

@@ -157,7 +157,11 @@ class Report:
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file whole or not at all; NaN and infinity are refused."""
-        text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+        text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
+        self.write_text(name, text + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a text file whole or not at all."""
         with self._replacing(name) as file:
             file.write(text.encode())
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxdl.methods.fewshot.learner import MODES, Learner, accuracy, cross_entropy
 
 # Share of the running normalisation statistics that a training step keeps.
-MOMENTUM = 0.99
+MOMENTUM = 0.9
 
 
 def metric_learner(
