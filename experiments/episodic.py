@@ -316,11 +316,15 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
     other = {"transductive": "inductive", "inductive": "transductive"}[built.headline]
     shown = [
         "{:.2f} ± {:.2f} % {}".format(
-            100 * result["metrics"][f"accuracy/{mode}"]["mean"],
-            100 * result["metrics"][f"accuracy/{mode}"]["ci95"],
-            mode,
+            100 * result["metrics"][f"{name}/{mode}"]["mean"],
+            100 * result["metrics"][f"{name}/{mode}"]["ci95"],
+            mode if name == "accuracy" else name,
         )
-        for mode in (built.headline, other)
+        for name, mode in (
+            ("accuracy", built.headline),
+            ("accuracy", other),
+            *((name, built.headline) for name in built.learner.measures),
+        )
     ]
     print(f"{experiment}: {', '.join(shown)} ({protocol}); see {report.workdir}")
 

@@ -89,6 +89,9 @@ RUNS = [
     *_metric("Matching", "omniglot_matching", "--steps 3000 --eval-every 500"),
     *_metric("Relation", "omniglot_relation", "--steps 3000 --eval-every 500"),
     *_metric("R2-D2", "omniglot_r2d2", "--steps 3000 --eval-every 500"),
+    *_metric("Siamese", "omniglot_siamese", ""),
+    *_metric("Baseline", "omniglot_baseline", ""),
+    *_metric("Baseline++", "omniglot_baseline", "--cosine"),
 ]
 
 # Inductive / transductive, "-" where there is none. Most papers say neither; a method is listed

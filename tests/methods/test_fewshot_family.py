@@ -53,12 +53,18 @@ def batch(tasks, way=WAY, shot=2, queries=3, key=0):
             "label": label.reshape(tasks, -1).astype(jnp.int32),
         }
 
-    return {"support": part(images[:, :, :shot]), "query": part(images[:, :, shot:])}
+    return {
+        "support": part(images[:, :, :shot]),
+        "query": part(images[:, :, shot:]),
+        "class": jnp.tile(jnp.arange(way), (tasks, 1)),
+        "rotation": jnp.zeros((tasks, way), jnp.int32),
+    }
 
 
 def small(module, optimizer=None):
     """A small method of the module, and its learner."""
-    changes = {"way": WAY, "train_way": WAY, "eval_inner_steps": 2, "inner_batch": 5}
+    changes = {"way": WAY, "train_way": WAY, "classes": WAY, "inner_batch": 5}
+    changes |= {"eval_inner_steps": 2, "fit_steps": 5}
     names = {field.name for field in dataclasses.fields(module.Config)}
     config = module.Config(**{name: v for name, v in changes.items() if name in names})
     name = module.__name__.split(".")[-1]

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl.methods.fewshot import matching, metric, protonet, r2d2, relation
+from jaxdl.methods.fewshot import baseline, matching, metric, protonet, r2d2, relation, siamese
 from jaxdl.nn.fewshot import FeatureMaps, FullContext, RelationScore
 
 
@@ -49,6 +49,54 @@ def test_ridge_regression():
     w = np.linalg.solve(x.T @ x + 0.5 * np.eye(3), x.T @ y)
     expected = 4 * np.array([[2.0, 1, 1], [0, 1, 1]]) @ w
     np.testing.assert_allclose(logits(r2d2, penalty=0.5, scale=4.0), expected, rtol=1e-4)
+
+
+def test_pairs():
+    # Weights 1 / sqrt(2), bias 1; the nearer shot counts: |[2, 1] - [1, 0]| is 1 + 1 pixels, and
+    # from [0, 2] it is 2 + 1, and so on.
+    apart = np.array([[2, 3], [2, 1]])
+    np.testing.assert_allclose(logits(siamese), 1 - apart / 2**0.5, rtol=1e-6)
+
+
+def test_pair_loss_and_verification_by_hand():
+    given = jnp.array([[2.0, -1.0, 0.5], [0.3, -0.2, 1.0]])
+    label = jnp.array([0, 1])
+    same = np.mean([np.log1p(np.exp(-2.0)), np.log1p(np.exp(0.2))])
+    other = np.mean([np.log1p(np.exp(x)) for x in (-1.0, 0.5, 0.3, 1.0)])
+    np.testing.assert_allclose(siamese.pair_loss(given, label), (same + other) / 2, rtol=1e-6)
+    # Of one class: right, wrong; against the next class: right (-1), wrong (1.0).
+    assert siamese.verification(given, label) == 0.5
+
+
+def test_baseline_learns_all_classes_and_fits_a_new_head():
+    task = {
+        "support": SUPPORT,
+        "query": {"image": QUERIES, "label": jnp.array([0, 1])},
+        "class": jnp.array([5, 2]),
+        "rotation": jnp.array([1, 3]),
+    }
+    learner = baseline.learner(
+        baseline.Config(way=2, classes=7, rotated=True, fit_steps=200), network=Same()
+    )
+    params, extra = learner.init(jax.random.key(0), SUPPORT["image"])
+    assert params["head"]["kernel"].shape == (2, 4 * 7)
+    value, _ = learner.loss(params, extra, jax.random.key(0), task)
+    features = np.concatenate([SUPPORT["image"], QUERIES]).reshape(6, 2)
+    scores = jax.nn.log_softmax(features @ params["head"]["kernel"] + params["head"]["bias"])
+    every = [21, 21, 11, 11, 21, 11]  # 4 * 5 + 1 and 4 * 2 + 3
+    np.testing.assert_allclose(value, -np.mean(scores[np.arange(6), every]), rtol=1e-5)
+    got = learner.predict(params, extra, SUPPORT, SUPPORT["image"])["inductive"][0]
+    assert list(got.argmax(-1)) == [0, 0, 1, 1]
+
+
+def test_baseline_plus_plus_compares_directions():
+    learner = baseline.learner(
+        baseline.Config(way=2, cosine=True, fit_steps=0, scale=3.0), network=Same()
+    )
+    params, extra = learner.init(jax.random.key(0), SUPPORT["image"])
+    got = learner.predict(params, extra, SUPPORT, QUERIES)["inductive"][0]
+    expected = 3 * np.array([[2 / 5**0.5, 1 / 5**0.5], [0, 1]])
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_relation_scores_every_pair_of_query_and_sum_of_a_class():

@@ -2,11 +2,13 @@
 
 Shapes: T tasks, N ways, K shots, Q queries per way, B images, H W C image, M measurements.
 A task is `{"support": {"image": [N*K, H, W, C], "label": [N*K]}, "query": {...}}`, the query with
-Q for K. A batch is the same with a leading axis T and, for evaluation, `"weight": [T]`, 0 for a
-task that is only padding.
+Q for K; it may also say which of all classes its own are, `"class": [N]`, and how they are turned,
+`"rotation": [N]`. A batch is the same with a leading axis T and, for evaluation, `"weight": [T]`, 0
+for a task that is only padding.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -36,6 +38,8 @@ class Learner(NamedTuple):
     no other query; a transductive one uses the normalisation statistics of all queries."""
     measured_after: tuple[int, ...] = (0,)
     """Those numbers of inner steps; the last is the one that counts."""
+    measures: Mapping[str, Callable[[jax.Array, jax.Array], jax.Array]] = MappingProxyType({})
+    """What else is measured in evaluation: `(logits [B, N], label [B]) -> scalar` by name."""
 
 
 def make_method(
@@ -55,8 +59,8 @@ def make_method(
         CPU, whose cache holds little more, and all of them elsewhere.
 
     Returns:
-      A Method whose evaluation gives `accuracy/transductive`, `accuracy/inductive`,
-      `loss/transductive` and `loss/inductive`: Moments over tasks, each [M].
+      A Method whose evaluation gives `accuracy/transductive`, `accuracy/inductive`, the same of
+      `loss` and of the learner's own measures: Moments over tasks, each [M].
 
     Raises:
       ValueError: when `tasks_at_once` is negative.
@@ -79,7 +83,7 @@ def make_method(
     def evaluate_task(shared, task):
         label = task["query"]["label"]
         logits = learner.predict(*shared, task["support"], task["query"]["image"])
-        measures = {"accuracy": accuracy, "loss": cross_entropy}
+        measures = {"accuracy": accuracy, "loss": cross_entropy, **learner.measures}
         return {
             f"{name}/{mode}": jax.vmap(measure, (0, None))(logits[mode], label)
             for name, measure in measures.items()
@@ -135,7 +139,9 @@ def with_gradient(value: jax.Array, params: Any, gradient: Any) -> jax.Array:
 
 def tasks(batch: Any) -> dict[str, Any]:
     """Returns the part of a batch that belongs to its tasks, one by one."""
-    return {"support": batch["support"], "query": batch["query"]}
+    return {
+        part: batch[part] for part in ("support", "query", "class", "rotation") if part in batch
+    }
 
 
 def cross_entropy(logits: jax.Array, label: jax.Array) -> jax.Array:

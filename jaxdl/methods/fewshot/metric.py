@@ -3,7 +3,8 @@
 Shapes: N ways, K shots, B queries, D features.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import flax.linen as nn
@@ -24,6 +25,8 @@ def metric_learner(
     train_way: int,
     init_head: Callable[[jax.Array, jax.Array], Any] = lambda key, features: {},
     loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
+    classify: Callable[..., tuple[jax.Array, jax.Array]] | None = None,
+    measures: Mapping[str, Callable[[jax.Array, jax.Array], jax.Array]] = MappingProxyType({}),
 ) -> Learner:
     """Makes the learner that embeds an episode and compares.
 
@@ -38,6 +41,9 @@ def metric_learner(
       train_way: N of the training tasks.
       init_head: `(key, features [B, ...]) -> head`, the parameters of the comparison.
       loss_fn: `(logits [B, N], label [B]) -> scalar`.
+      classify: `(head, features, task, label) -> (logits, label)`, what training does with all the
+        images of a task, in place of comparing its queries with its support set.
+      measures: see `Learner`.
 
     Raises:
       ValueError: when there are fewer than two classes.
@@ -59,11 +65,15 @@ def metric_learner(
         del key
         support, query = task["support"], task["query"]
         together, seen = features(params, jnp.concatenate([support["image"], query["image"]]))
-        known, asked = jnp.split(together, [len(support["image"])])
-        logits = compare(params["head"], known, support["label"], asked, train_way)
+        if classify is None:
+            known, asked = jnp.split(together, [len(support["image"])])
+            logits = compare(params["head"], known, support["label"], asked, train_way)
+            label = query["label"]
+        else:
+            label = jnp.concatenate([support["label"], query["label"]])
+            logits, label = classify(params["head"], together, task, label)
         extra = jax.tree.map(lambda old, new: MOMENTUM * old + (1 - MOMENTUM) * new, extra, seen)
-        metrics = {"accuracy": accuracy(logits, query["label"])}
-        return loss_fn(logits, query["label"]), (extra, metrics)
+        return loss_fn(logits, label), (extra, {"accuracy": accuracy(logits, label)})
 
     def predict(params, extra, support, images):
         together = jnp.concatenate([support["image"], images])
@@ -78,4 +88,4 @@ def metric_learner(
             logits[mode] = compare(params["head"], known, support["label"], asked, way)[None]
         return logits
 
-    return Learner(init, loss, predict)
+    return Learner(init, loss, predict, measures=measures)
