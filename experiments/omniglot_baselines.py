@@ -4,6 +4,7 @@ python -m experiments.omniglot_baselines
 """
 
 import dataclasses
+import math
 import sys
 from pathlib import Path
 
@@ -67,7 +68,9 @@ def main(config: Config) -> None:
     folder = f"omniglot_baselines-{dataset}-{config.way}w{config.shot}s"
     report = Report(config.workdir or Path("runs") / folder)
     report.check_config(episodic.options_of(config))
-    evaluate = compile_evaluation(eval_step, sample, per_call=10 * mesh.size, mesh=mesh)
+    evaluate = compile_evaluation(
+        eval_step, sample, per_call=mesh.size * math.ceil(8 / mesh.size), mesh=mesh
+    )
     key = jax.random.key(2)  # the test episodes of every other experiment
     measured = evaluate((), part, key, config.episodes)
     result = report.write_result(
