@@ -60,7 +60,7 @@ class Run:
 
 
 def _inner_loop(method: str, module: str, options: str = "") -> list[Run]:
-    five = "--steps 3000 --eval-every 600 " + options
+    five = "--steps 2400 --eval-every 1200 " + options
     twenty = "--way 20 --meta-batch 16 --steps 20000 --eval-every 1000 " + options
     return [
         Run(method, module, five, ("5w1s",)),
@@ -81,8 +81,8 @@ RUNS = [
     *_inner_loop("BOIL", "omniglot_boil"),
     *_inner_loop("Meta-SGD", "omniglot_meta_sgd"),
     *_inner_loop("Proto-MAML", "omniglot_proto_maml"),
-    *_inner_loop("MAML++", "omniglot_maml_plus_plus", "--steps 1500 --eval-every 500"),
-    *_inner_loop("iMAML", "omniglot_imaml", "--steps 1500 --eval-every 500"),
+    *_inner_loop("MAML++", "omniglot_maml_plus_plus", "--steps 800 --eval-every 400"),
+    *_inner_loop("iMAML", "omniglot_imaml", "--steps 800 --eval-every 400"),
     Run("Reptile", "omniglot_reptile", "", ("5w1s",)),
     Run("Reptile", "omniglot_reptile", "--shot 5", ("5w5s",)),
     *_metric("ProtoNet", "omniglot_protonet", "--steps 3000 --eval-every 500"),
