@@ -10,23 +10,19 @@ Shapes: A all training classes, N ways, B images, D features.
 from dataclasses import dataclass
 
 import flax.linen as nn
-import optax
 
 from jaxdl.methods.fewshot import heads
 from jaxdl.methods.fewshot.inner import adapt
-from jaxdl.methods.fewshot.learner import Learner, cross_entropy, make_method
+from jaxdl.methods.fewshot.learner import Learner, Settings, cross_entropy, maker
 from jaxdl.methods.fewshot.metric import metric_learner
 from jaxdl.nn.fewshot import Conv4
 from jaxdl.ops.distances import cosine_similarity
-from jaxdl.train.state import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """What defines Baseline and Baseline++."""
 
-    way: int = 5
-    """Classes in a task to be predicted (N)."""
     classes: int = 1100
     """All training classes (A)."""
     rotated: bool = False
@@ -39,41 +35,20 @@ class Config:
     """Gradient steps on the support set for the new last layer."""
     fit_lr: float = 0.1
     """Their learning rate."""
-    tasks_at_once: int = 0
-    """See `jaxdl.methods.fewshot.learner.make_method`."""
 
 
-def make(
-    config: Config,
-    *,
-    network: nn.Module | None = None,
-    optimizer: optax.GradientTransformation | None = None,
-    axis_name: str | None = None,
-) -> Method:
-    """Makes the training and evaluation steps; see `learner.make_method`.
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task.
+
+    A training task must say of which classes it is, `"class"`, and, when rotated, `"rotation"`.
 
     Args:
       config: the settings.
       network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4 without its last layer.
-      optimizer: None for Adam at 1e-3.
-      axis_name: see `jaxdl.train.step.gradient_step`.
 
     Raises:
       ValueError: when a setting is out of its range.
-    """
-    return make_method(
-        learner(config, network=network),
-        optimizer or optax.adam(1e-3),
-        axis_name=axis_name,
-        tasks_at_once=config.tasks_at_once,
-    )
-
-
-def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
-    """Makes the functions that learn one task; the arguments are those of `make`.
-
-    A training task must say of which classes it is, `"class"`, and, when rotated, `"rotation"`.
     """
     if config.classes < 2 or config.fit_steps < 0 or not min(config.scale, config.fit_lr) > 0:
         raise ValueError(f"classes, steps, scale and rate are out of their range: {config}")
@@ -112,3 +87,6 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         init_head=init_head,
         classify=classify,
     )
+
+
+make = maker(learner)

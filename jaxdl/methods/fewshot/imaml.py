@@ -11,29 +11,25 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import optax
 from jax.scipy.sparse.linalg import cg
 
-from jaxdl.methods.fewshot.inner import Loss, Normalisation, check, follow
+from jaxdl.methods.fewshot.inner import InnerLoop, Loss, check, follow
 from jaxdl.methods.fewshot.learner import (
     Learner,
     accuracy,
     cross_entropy,
     embed,
-    make_method,
+    maker,
     outputs,
     with_gradient,
 )
 from jaxdl.nn.fewshot import Conv4
-from jaxdl.train.state import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(InnerLoop):
     """What defines iMAML; the defaults are meant for 5-way Omniglot."""
 
-    way: int = 5
-    """Classes in a task (N)."""
     inner_lr: float = 0.1
     """Learning rate of the inner loop, on a mean loss."""
     inner_steps: int = 16
@@ -44,41 +40,19 @@ class Config:
     """Lambda: weight of half the squared distance to the initialisation, in the inner loop."""
     cg_steps: int = 5
     """Steps of conjugate gradients."""
-    normalisation: Normalisation = "transductive"
-    """How queries are normalised in training, see `jaxdl.methods.fewshot.maml.Config`."""
-    tasks_at_once: int = 0
-    """See `jaxdl.methods.fewshot.learner.make_method`."""
 
 
-def make(
-    config: Config,
-    *,
-    network: nn.Module | None = None,
-    optimizer: optax.GradientTransformation | None = None,
-    axis_name: str | None = None,
-) -> Method:
-    """Makes the training and evaluation steps; see `learner.make_method`.
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task.
 
     Args:
       config: the settings.
       network: maps images [B, H, W, C] to logits [B, N] and takes `use_running_average`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4.
-      optimizer: of the outer loop. None for Adam at 1e-3.
-      axis_name: see `jaxdl.train.step.gradient_step`.
 
     Raises:
       ValueError: when a setting is out of its range.
     """
-    return make_method(
-        learner(config, network=network),
-        optimizer or optax.adam(1e-3),
-        axis_name=axis_name,
-        tasks_at_once=config.tasks_at_once,
-    )
-
-
-def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
-    """Makes the functions that learn one task; the arguments are those of `make`."""
     check(config)
     if config.inner_steps < 1 or config.cg_steps < 1 or not config.pull > 0:
         raise ValueError(f"steps and pull must be positive, got {config}")
@@ -123,6 +97,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         return network.init(key, images)["params"], ()
 
     return Learner(init, loss, predict, tuple(range(config.eval_inner_steps + 1)))
+
+
+make = maker(learner)
 
 
 def proximal_step(

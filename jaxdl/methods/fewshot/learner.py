@@ -8,6 +8,7 @@ for a task that is only padding.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -22,6 +23,18 @@ from jaxdl.train.step import gradient_step, map_examples
 
 MODES = ("transductive", "inductive")
 Logits = dict[str, jax.Array]
+ADAM = optax.adam(1e-3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the config of every few-shot method holds."""
+
+    way: int = 5
+    """Classes in a task to be predicted (N)."""
+    tasks_at_once: int = 0
+    """Tasks that a device works on at the same time; 0 for what is fastest: one on a CPU, whose
+    cache holds little more, and all of them elsewhere."""
 
 
 class Learner(NamedTuple):
@@ -42,29 +55,53 @@ class Learner(NamedTuple):
     """What else is measured in evaluation: `(logits [B, N], label [B]) -> scalar` by name."""
 
 
-def make_method(
-    learner: Learner,
-    optimizer: optax.GradientTransformation,
-    *,
-    axis_name: str | None = None,
-    tasks_at_once: int = 0,
-) -> Method:
-    """Makes the meta-training and evaluation steps.
+def maker(
+    learner: Callable[..., Learner],
+    optimizer: optax.GradientTransformation = ADAM,
+) -> Callable[..., Method]:
+    """Makes the function `make` of a method.
 
     Args:
-      learner: how one task is learned.
-      optimizer: of the outer loop.
-      axis_name: see `jaxdl.train.step.gradient_step`.
-      tasks_at_once: tasks that a device works on at the same time; 0 for what is fastest: one on a
-        CPU, whose cache holds little more, and all of them elsewhere.
-
-    Returns:
-      A Method whose evaluation gives `accuracy/transductive`, `accuracy/inductive`, the same of
-      `loss` and of the learner's own measures: Moments over tasks, each [M].
-
-    Raises:
-      ValueError: when `tasks_at_once` is negative.
+      learner: `(config, network=...) -> Learner`, the method's own.
+      optimizer: what `make` takes when it is given none.
     """
+    default = optimizer
+
+    def make(
+        config: Settings,
+        *,
+        network: nn.Module | None = None,
+        optimizer: optax.GradientTransformation | None = None,
+        axis_name: str | None = None,
+    ) -> Method:
+        """Makes the training and evaluation steps.
+
+        Args:
+          config: the method's settings.
+          network: see the method's `learner`; None for the paper's.
+          optimizer: of the outer loop. None for the method's own: Adam at 1e-3, but in Reptile.
+          axis_name: see `jaxdl.train.step.gradient_step`.
+
+        Returns:
+          A Method whose evaluation gives `accuracy/transductive`, `accuracy/inductive`, the same of
+          `loss` and of the learner's own measures: Moments over tasks, each [M].
+
+        Raises:
+          ValueError: when a setting is out of its range.
+        """
+        return _method(
+            learner(config, network=network), optimizer or default, axis_name, config.tasks_at_once
+        )
+
+    return make
+
+
+def _method(
+    learner: Learner,
+    optimizer: optax.GradientTransformation,
+    axis_name: str | None,
+    tasks_at_once: int,
+) -> Method:
     if tasks_at_once < 0:
         raise ValueError(f"tasks_at_once must be 0 or more, got {tasks_at_once}")
     at_once = tasks_at_once or (1 if jax.default_backend() == "cpu" else None)

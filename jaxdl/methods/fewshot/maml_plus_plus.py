@@ -14,28 +14,24 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxdl.methods.fewshot.inner import Normalisation, check, follow
+from jaxdl.methods.fewshot.inner import InnerLoop, check, follow
 from jaxdl.methods.fewshot.learner import (
     Learner,
     accuracy,
     cross_entropy,
     embed,
-    make_method,
+    maker,
     outputs,
 )
 from jaxdl.nn.fewshot import Conv4
-from jaxdl.train.state import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(InnerLoop):
     """What defines MAML++; the defaults are the authors' for Omniglot."""
 
-    way: int = 5
-    """Classes in a task (N)."""
     inner_lr: float = 0.1
     """Learning rate of the inner loop, on a mean loss, before training."""
     inner_steps: int = 5
@@ -52,43 +48,21 @@ class Config:
     they are not adapted in any case."""
     first_order_until: int = 0
     """Outer steps in which the inner gradient is treated as a constant."""
-    normalisation: Normalisation = "transductive"
-    """How queries are normalised in training, see `jaxdl.methods.fewshot.maml.Config`."""
     remat: bool = True
     """Recompute an inner step's activations in the backward pass."""
-    tasks_at_once: int = 0
-    """See `jaxdl.methods.fewshot.learner.make_method`."""
 
 
-def make(
-    config: Config,
-    *,
-    network: nn.Module | None = None,
-    optimizer: optax.GradientTransformation | None = None,
-    axis_name: str | None = None,
-) -> Method:
-    """Makes the meta-training and evaluation steps; see `learner.make_method`.
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task.
 
     Args:
       config: the settings.
       network: maps images [B, H, W, C] to logits [B, N] and takes `use_running_average`; its
         normalisation layers have "norm" in their names. None for the strided Conv4.
-      optimizer: of the outer loop. None for Adam at 1e-3.
-      axis_name: see `jaxdl.train.step.gradient_step`.
 
     Raises:
       ValueError: when a setting is out of its range.
     """
-    return make_method(
-        learner(config, network=network),
-        optimizer or optax.adam(1e-3),
-        axis_name=axis_name,
-        tasks_at_once=config.tasks_at_once,
-    )
-
-
-def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
-    """Makes the functions that learn one task; the arguments are those of `make`."""
     check(config)
     if config.inner_steps < 1 or min(config.multi_step_iterations, config.first_order_until) < 0:
         raise ValueError(f"inner_steps must be positive and no setting negative, got {config}")
@@ -177,6 +151,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         return follow(classify, step, start, config.eval_inner_steps)
 
     return Learner(init, loss, predict, tuple(range(config.eval_inner_steps + 1)))
+
+
+make = maker(learner)
 
 
 def step_weights(steps: int, progress: jax.Array) -> jax.Array:

@@ -9,62 +9,36 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxdl.methods.fewshot.learner import Learner, make_method
-from jaxdl.methods.fewshot.metric import metric_learner
+from jaxdl.methods.fewshot.learner import Learner, maker
+from jaxdl.methods.fewshot.metric import Metric, metric_learner
 from jaxdl.nn.fewshot import Conv4, FullContext
 from jaxdl.ops.distances import cosine_similarity
-from jaxdl.train.state import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Metric):
     """What defines matching networks."""
 
-    way: int = 5
-    """Classes in a task to be predicted (N)."""
-    train_way: int = 20
-    """Classes in a training task."""
     scale: float = 10.0
     """Of the similarities in the softmax; the paper's 1 leaves it almost flat."""
     full_context: bool = False
     """Embed the support set and the queries with regard to one another (FCE)."""
     attention_steps: int = 5
     """Rounds of attention with full context."""
-    tasks_at_once: int = 0
-    """See `jaxdl.methods.fewshot.learner.make_method`."""
 
 
-def make(
-    config: Config,
-    *,
-    network: nn.Module | None = None,
-    optimizer: optax.GradientTransformation | None = None,
-    axis_name: str | None = None,
-) -> Method:
-    """Makes the training and evaluation steps; see `learner.make_method`.
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task.
 
     Args:
       config: the settings.
       network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
         `jaxdl.nn.fewshot`. None for the pooled Conv4 of the paper.
-      optimizer: None for Adam at 1e-3.
-      axis_name: see `jaxdl.train.step.gradient_step`.
 
     Raises:
       ValueError: when a setting is out of its range.
     """
-    return make_method(
-        learner(config, network=network),
-        optimizer or optax.adam(1e-3),
-        axis_name=axis_name,
-        tasks_at_once=config.tasks_at_once,
-    )
-
-
-def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
-    """Makes the functions that learn one task; the arguments are those of `make`."""
     if not config.scale > 0 or config.attention_steps < 1:
         raise ValueError(f"scale and attention_steps must be positive, got {config}")
     context = FullContext(config.attention_steps)
@@ -88,3 +62,6 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         train_way=config.train_way,
         init_head=init_head,
     )
+
+
+make = maker(learner)

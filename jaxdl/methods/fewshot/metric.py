@@ -4,6 +4,7 @@ Shapes: N ways, K shots, B queries, D features.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -11,10 +12,18 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdl.methods.fewshot.learner import MODES, Learner, accuracy, cross_entropy
+from jaxdl.methods.fewshot.learner import MODES, Learner, Settings, accuracy, cross_entropy
 
 # Share of the running normalisation statistics that a training step keeps.
 MOMENTUM = 0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Settings):
+    """What the config of every method that compares queries with the support set holds."""
+
+    train_way: int = 20
+    """Classes in a training task."""
 
 
 def metric_learner(

@@ -10,60 +10,34 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxdl.methods.fewshot.learner import Learner, make_method
-from jaxdl.methods.fewshot.metric import metric_learner
+from jaxdl.methods.fewshot.learner import Learner, maker
+from jaxdl.methods.fewshot.metric import Metric, metric_learner
 from jaxdl.nn.fewshot import Conv4
 from jaxdl.ops.ridge import ridge
-from jaxdl.train.state import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Metric):
     """What defines R2-D2."""
 
-    way: int = 5
-    """Classes in a task to be predicted (N)."""
-    train_way: int = 5
-    """Classes in a training task."""
     penalty: float = 1.0
     """Of the ridge regression, before training; it is learned."""
     scale: float = 10.0
     """Of the regression's outputs as logits, before training; it is learned too."""
-    tasks_at_once: int = 0
-    """See `jaxdl.methods.fewshot.learner.make_method`."""
 
 
-def make(
-    config: Config,
-    *,
-    network: nn.Module | None = None,
-    optimizer: optax.GradientTransformation | None = None,
-    axis_name: str | None = None,
-) -> Method:
-    """Makes the training and evaluation steps; see `learner.make_method`.
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task.
 
     Args:
       config: the settings.
       network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4 without its last layer.
-      optimizer: None for Adam at 1e-3.
-      axis_name: see `jaxdl.train.step.gradient_step`.
 
     Raises:
       ValueError: when a setting is out of its range.
     """
-    return make_method(
-        learner(config, network=network),
-        optimizer or optax.adam(1e-3),
-        axis_name=axis_name,
-        tasks_at_once=config.tasks_at_once,
-    )
-
-
-def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
-    """Makes the functions that learn one task; the arguments are those of `make`."""
     if not (config.penalty > 0 and config.scale > 0):
         raise ValueError(
             f"penalty and scale must be positive, got {config.penalty} and {config.scale}"
@@ -86,3 +60,6 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         train_way=config.train_way,
         init_head=init_head,
     )
+
+
+make = maker(learner)

@@ -9,55 +9,31 @@ from dataclasses import dataclass
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxdl.methods.fewshot.learner import Learner, make_method
-from jaxdl.methods.fewshot.metric import metric_learner
+from jaxdl.methods.fewshot.learner import Learner, maker
+from jaxdl.methods.fewshot.metric import Metric, metric_learner
 from jaxdl.nn.fewshot import FeatureMaps, RelationScore
-from jaxdl.train.state import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Metric):
     """What defines relation networks; the defaults are the paper's for 5-way Omniglot."""
 
-    way: int = 5
-    """Classes in a task to be predicted (N)."""
     train_way: int = 5
     """Classes in a training task."""
-    tasks_at_once: int = 0
-    """See `jaxdl.methods.fewshot.learner.make_method`."""
 
 
-def make(
-    config: Config,
-    *,
-    network: nn.Module | None = None,
-    optimizer: optax.GradientTransformation | None = None,
-    axis_name: str | None = None,
-) -> Method:
-    """Makes the training and evaluation steps; see `learner.make_method`.
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task.
 
     Args:
       config: the settings.
       network: maps images [B, H, W, C] to feature maps [B, H', W', D], at least 4 pixels wide and
         high, and takes `use_running_average`. None for the paper's.
-      optimizer: None for Adam at 1e-3.
-      axis_name: see `jaxdl.train.step.gradient_step`.
 
     Raises:
       ValueError: when a setting is out of its range.
     """
-    return make_method(
-        learner(config, network=network),
-        optimizer or optax.adam(1e-3),
-        axis_name=axis_name,
-        tasks_at_once=config.tasks_at_once,
-    )
-
-
-def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
-    """Makes the functions that learn one task; the arguments are those of `make`."""
     score = RelationScore()
     network = network or FeatureMaps()
 
@@ -88,3 +64,6 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         init_head=init_head,
         loss_fn=squared_error,
     )
+
+
+make = maker(learner)

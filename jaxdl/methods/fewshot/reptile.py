@@ -16,23 +16,21 @@ import optax
 from jaxdl.methods.fewshot.learner import (
     MODES,
     Learner,
+    Settings,
     accuracy,
     cross_entropy,
     embed,
-    make_method,
+    maker,
     outputs,
     with_gradient,
 )
 from jaxdl.nn.fewshot import Conv4
-from jaxdl.train.state import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Settings):
     """What defines Reptile; the defaults are the paper's for 5-way Omniglot."""
 
-    way: int = 5
-    """Classes in a task (N)."""
     inner_lr: float = 1e-3
     """Learning rate of the inner loop (Adam without momentum)."""
     inner_steps: int = 5
@@ -43,40 +41,19 @@ class Config:
     """Inner gradient steps in evaluation; the accuracy is measured before and after them."""
     eval_inner_batch: int = 5
     """Images in an inner step of evaluation."""
-    tasks_at_once: int = 0
-    """See `jaxdl.methods.fewshot.learner.make_method`."""
 
 
-def make(
-    config: Config,
-    *,
-    network: nn.Module | None = None,
-    optimizer: optax.GradientTransformation | None = None,
-    axis_name: str | None = None,
-) -> Method:
-    """Makes the training and evaluation steps; see `learner.make_method`.
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task.
 
     Args:
       config: the settings.
       network: maps images [B, H, W, C] to logits [B, N] and takes `use_running_average`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4.
-      optimizer: of the outer loop, whose gradient is minus the mean way that the inner loops went.
-        None for the whole of that way (SGD at 1).
-      axis_name: see `jaxdl.train.step.gradient_step`.
 
     Raises:
       ValueError: when a setting is out of its range.
     """
-    return make_method(
-        learner(config, network=network),
-        optimizer or optax.sgd(1.0),
-        axis_name=axis_name,
-        tasks_at_once=config.tasks_at_once,
-    )
-
-
-def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
-    """Makes the functions that learn one task; the arguments are those of `make`."""
     if config.way < 2 or config.inner_steps < 1 or config.eval_inner_steps < 1:
         raise ValueError(f"way must be at least 2 and inner steps 1 or more, got {config}")
     if min(config.inner_batch, config.eval_inner_batch) < 1 or not config.inner_lr > 0:
@@ -135,6 +112,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         }
 
     return Learner(init, loss, predict, (0, config.eval_inner_steps))
+
+
+make = maker(learner, optax.sgd(1.0))
 
 
 def minibatches(key: jax.Array, examples: int, steps: int, size: int) -> jax.Array:

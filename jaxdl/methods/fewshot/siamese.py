@@ -12,56 +12,29 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdl.methods.fewshot.learner import Learner, make_method
-from jaxdl.methods.fewshot.metric import metric_learner
+from jaxdl.methods.fewshot.learner import Learner, maker
+from jaxdl.methods.fewshot.metric import Metric, metric_learner
 from jaxdl.nn.fewshot import Conv4
-from jaxdl.train.state import Method
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Metric):
     """What defines Siamese networks."""
 
-    way: int = 5
-    """Classes in a task to be predicted (N)."""
-    train_way: int = 20
-    """Classes in a training task, whose queries and support images are the pairs."""
-    tasks_at_once: int = 0
-    """See `jaxdl.methods.fewshot.learner.make_method`."""
 
+def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
+    """Makes the functions that learn one task.
 
-def make(
-    config: Config,
-    *,
-    network: nn.Module | None = None,
-    optimizer: optax.GradientTransformation | None = None,
-    axis_name: str | None = None,
-) -> Method:
-    """Makes the training and evaluation steps; see `learner.make_method`.
+    A logit is that of the pair's being of one class, the surest one of the class's support images;
+    `verification` is the share of right answers to such questions.
 
     Args:
       config: the settings.
       network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4 without its last layer.
-      optimizer: None for Adam at 1e-3.
-      axis_name: see `jaxdl.train.step.gradient_step`.
 
     Raises:
       ValueError: when a setting is out of its range.
-    """
-    return make_method(
-        learner(config, network=network),
-        optimizer or optax.adam(1e-3),
-        axis_name=axis_name,
-        tasks_at_once=config.tasks_at_once,
-    )
-
-
-def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
-    """Makes the functions that learn one task; the arguments are those of `make`.
-
-    A logit is that of the pair's being of one class, the surest one of the class's support images;
-    `verification` is the share of right answers to such questions.
     """
 
     def init_head(key, features):
@@ -83,6 +56,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         loss_fn=pair_loss,
         measures={"verification": verification},
     )
+
+
+make = maker(learner)
 
 
 def pair_loss(logits: jax.Array, label: jax.Array) -> jax.Array:
