@@ -1,4 +1,4 @@
-"""What every few-shot experiment shares: its options, and one run from the data to the pictures."""
+"""What every few-shot experiment shares: one run from the data to the pictures."""
 
 import dataclasses
 import importlib
@@ -10,89 +10,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+from experiments import episodic_options
+from experiments.episodic_options import Config, InnerLoop, Metric, Test
 from jaxdl.train import command
 
 if TYPE_CHECKING:  # JAX would slow --help down
+    from jaxdl.data.protocol import Protocol
     from jaxdl.methods.fewshot.learner import Learner
+    from jaxdl.train.evaluation import Evaluate
     from jaxdl.train.state import Method, TrainState
-
-# Options that say how a run is used, not what it is: they may change when it is resumed.
-NOT_OF_THE_RUN = ("preset", "data_dir", "workdir", "eval_only", "checkpoint")
-# Options of the test alone: they may change with --eval-only.
-OF_THE_TEST = (
-    *("dataset", "episodes", "shot", "eval_queries", "eval_rotations", "eval_alphabets"),
-    "eval_inner_steps",
-)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Test:
-    """Options of every few-shot test."""
-
-    dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
-    """Characters to learn from: Omniglot, or the embedded glyphs, which need no files; `auto` is
-    Omniglot if it is prepared or can be downloaded, else glyphs."""
-    data_dir: Path | None = None
-    """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
-    workdir: Path | None = None
-    """Where the results go and a stopped run goes on; by default a folder of runs/ named by the
-    data set, way, shot and seed."""
-    way: int = 5
-    """Classes in an episode."""
-    shot: int = 1
-    """Labelled drawings of each class."""
-    eval_queries: int = 15
-    """Drawings of each class to be classified in a validation or test episode."""
-    episodes: int = 1000
-    """Test episodes."""
-    split: Literal["random", "vinyals", "lake"] = "random"
-    """Training, validation and test classes: a random 1,100/100/423 of Omniglot's characters,
-    Vinyals' 1,028/172/423, or Lake's background and evaluation alphabets."""
-    split_seed: int = 0
-    """Which random split."""
-    eval_rotations: Literal["none", "random", "classes"] = "random"
-    """Of the validation and test classes: each class of an episode turned by a random multiple of
-    90 degrees, or the rotations as classes of their own."""
-    eval_alphabets: Literal["mixed", "one"] = "mixed"
-    """Whether the classes of a validation or test episode are all of one alphabet."""
-    resize: Literal["lanczos_grey", "nearest_binary"] = "lanczos_grey"
-    """How 105 pixels become 28; `nearest_binary` is what published code gets from Pillow."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(Test):
-    """Options of every few-shot experiment that trains."""
-
-    eval_only: bool = False
-    """Test the checkpoint in the workdir, also on another data set than it was trained on."""
-    checkpoint: Literal["latest", "best"] = "latest"
-    """Which checkpoint --eval-only tests; best is by validation accuracy."""
-    seed: int = 0
-    """Of the parameters and of the training episodes; the test episodes are always the same."""
-    train_way: int | None = None
-    """Classes in a training episode; by default as many as in a test."""
-    train_shot: int | None = None
-    """Labelled drawings of each class in a training episode; by default as many as in a test."""
-    queries: int = 5
-    """Drawings of each class to be classified in a training episode."""
-    rotations: Literal["none", "random", "classes"] = "random"
-    """Of the training classes."""
-    alphabets: Literal["mixed", "one"] = "mixed"
-    """Whether the classes of a training episode are all of one alphabet."""
-    meta_batch: int = 16
-    """Tasks per outer step."""
-    learning_rate: float = 3e-3
-    """Of the outer loop (Adam)."""
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """Of the outer learning rate: how it falls to zero over all the steps, or does not."""
-    steps: int = 4800
-    """Outer steps."""
-    eval_every: int = 600
-    """Outer steps between validations, each followed by a checkpoint."""
-    eval_episodes: int = 100
-    """Validation episodes."""
-    log_every: int = 20
-    """Outer steps between lines of metrics.jsonl, and at most per call of the compiled program."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -109,58 +35,19 @@ class Built:
     """Whether it can be tested with another number of classes than it was made for."""
 
 
-def stored(config: Config) -> dict[str, Any] | None:
-    """Returns the options of the run that --eval-only is about; see `command.parse`."""
-    from jaxdl.train.report import Report
-
-    if not config.eval_only:
-        return None
-    options = Report(config.workdir).config() if config.workdir else None
-    if options is None:
-        raise ValueError(
-            f"--eval-only needs a --workdir with a finished or stopped run, got {config.workdir}"
-        )
-    return options
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class InnerLoop(Config):
-    """Options of every method that takes gradient steps on the support set."""
-
-    network: Literal["conv4", "conv4_pooled", "mlp"] = "conv4"
-    """Four convolutions that halve the image by stride or by max-pooling, or 256-128-64-64."""
-    normalisation: Literal["transductive", "support", "group"] = "transductive"
-    """Statistics that normalise the queries in training: of the queries, of the support set, or of
-    each image alone. Test accuracy is given with the first two in any case."""
-    inner_lr: float = 0.4
-    """Learning rate of the inner loop, on a mean loss."""
-    inner_steps: int = 1
-    """Inner gradient steps in training."""
-    eval_inner_steps: int = 5
-    """Inner gradient steps in validation and test."""
-    bfloat16: bool = False
-    """Round what the convolutions multiply to bfloat16, for devices that are faster with it."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Differentiated(InnerLoop):
-    """Options of every method that differentiates through its inner loop."""
-
-    first_order: bool = False
-    """Do not differentiate through the inner loop."""
-
-
 def build_with_inner_loop(
-    method: ModuleType, config: InnerLoop, optimizer: Any, *, features: bool
+    method: ModuleType, config: InnerLoop, rate: Any, *, features: bool = False
 ) -> Built:
     """Makes a method of `jaxdl.methods.fewshot` that takes gradient steps on the support set.
 
     Args:
       method: its module.
       config: the options.
-      optimizer: of the outer loop.
+      rate: of Adam, in the outer loop.
       features: whether its network ends in features rather than logits.
     """
+    import optax
+
     from jaxdl.nn.fewshot import MLP, Conv4
 
     way = None if features else config.way
@@ -174,10 +61,94 @@ def build_with_inner_loop(
         )
     settings = command.pick(method.Config, config)
     return Built(
-        method=method.make(settings, network=network, optimizer=optimizer),
+        method=method.make(settings, network=network, optimizer=optax.adam(rate)),
         learner=method.learner(settings, network=network),
         headline="transductive" if config.normalisation == "transductive" else "inductive",
     )
+
+
+def build_metric(method: ModuleType, config: Metric, rate: Any, **settings: Any) -> Built:
+    """Makes a method of `jaxdl.methods.fewshot` that compares queries with the support set.
+
+    Args:
+      method: its module.
+      config: the options.
+      rate: of Adam.
+      **settings: of the method, which are no options.
+    """
+    import optax
+
+    from jaxdl.nn.fewshot import Conv4
+
+    networks = {"conv4": Conv4(), "conv4_pooled": Conv4(downsampling="pooled")}
+    network = networks.get(config.network)  # None for the method's own
+    settings = dataclasses.replace(command.pick(method.Config, config), **settings)
+    return Built(
+        method=method.make(settings, network=network, optimizer=optax.adam(rate)),
+        learner=method.learner(settings, network=network),
+        headline="inductive",
+        any_way=True,
+    )
+
+
+def load(config: Test) -> tuple[Any, "Protocol", dict[str, Any]]:
+    """Reads the characters.
+
+    Returns:
+      The options, completed; the protocol that they say; and `train`, `validation` and `test`, each
+      the images and the alphabets of its classes, on the device.
+    """
+    import jax
+
+    from jaxdl.data import characters
+    from jaxdl.data.protocol import Protocol, split_classes
+
+    command.require_positive(config, "episodes")
+    dataset, data = characters.load(config.dataset, data_dir=config.data_dir, resize=config.resize)
+    config = dataclasses.replace(config, dataset=dataset)
+    if isinstance(config, Config):
+        config = dataclasses.replace(
+            config,
+            train_way=config.train_way or config.way,
+            train_shot=config.train_shot or config.shot,
+        )
+    protocol = command.pick(Protocol, config)
+    images, alphabets = (
+        split_classes(data, config.split, config.split_seed, field)
+        for field in ("image", "alphabet")
+    )
+    for part in images:
+        if part != "train":
+            protocol.eval_spec.check(images[part], alphabets[part])
+        elif isinstance(config, Config):
+            protocol.train_spec.check(images[part], alphabets[part])
+    parts = {part: jax.device_put((images[part], alphabets[part])) for part in images}
+    return config, protocol, parts
+
+
+def evaluation(
+    eval_step: Callable[[Any, Any], Any], protocol: "Protocol", mesh: Any, *, at_once: int = 20
+) -> tuple["Evaluate", Callable[[Any, Any], Any]]:
+    """Compiles the test of a protocol.
+
+    Args:
+      eval_step: see `jaxdl.train.evaluation.compile_evaluation`.
+      protocol: whose test it is.
+      mesh: the devices that share its episodes.
+      at_once: episodes of one compiled call, at least.
+
+    Returns:
+      `evaluate`, and `(key, part) -> episode`, which draws one of its episodes.
+    """
+    from jaxdl.data import episodes
+    from jaxdl.train.evaluation import compile_evaluation
+
+    def sample(key, part):
+        images, alphabet = part
+        return episodes.sample_episode(key, images, protocol.eval_spec, alphabet)
+
+    per_call = mesh.size * math.ceil(at_once / mesh.size)
+    return compile_evaluation(eval_step, sample, per_call=per_call, mesh=mesh), sample
 
 
 def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> None:
@@ -189,38 +160,19 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
       build: from the options and the schedule of the outer learning rate.
     """
     import jax
-    import jax.numpy as jnp
 
-    from jaxdl.data import characters, episodes, pictures
-    from jaxdl.data.protocol import Protocol, split_classes
+    from jaxdl.data import episodes, pictures
     from jaxdl.train.checkpoint import Checkpoints, digest
-    from jaxdl.train.evaluation import compile_evaluation
     from jaxdl.train.loop import fit
     from jaxdl.train.report import Report
     from jaxdl.train.step import compile_step, data_mesh
 
     command.require_positive(
         config,
-        *("meta_batch", "steps", "eval_every", "eval_episodes", "log_every", "episodes"),
+        *("meta_batch", "steps", "eval_every", "eval_episodes", "log_every"),
         "learning_rate",
     )
-    dataset, data = characters.load(config.dataset, data_dir=config.data_dir, resize=config.resize)
-    config = dataclasses.replace(
-        config,
-        dataset=dataset,
-        train_way=config.train_way or config.way,
-        train_shot=config.train_shot or config.shot,
-    )
-    protocol = command.pick(Protocol, config)
-    images, alphabets = (
-        split_classes(data, config.split, config.split_seed, field)
-        for field in ("image", "alphabet")
-    )
-    for part in images:
-        spec = protocol.train_spec if part == "train" else protocol.eval_spec
-        spec.check(images[part], alphabets[part])
-    parts = {part: jax.device_put((images[part], alphabets[part])) for part in images}
-
+    config, protocol, parts = load(config)
     built = build(config, schedule(config))
     mesh = data_mesh(batch=config.meta_batch)
 
@@ -230,16 +182,7 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
             key, images, protocol.train_spec, config.meta_batch, alphabet
         )
 
-    def sample_test(key, part):
-        images, alphabet = part
-        return episodes.sample_episode(key, images, protocol.eval_spec, alphabet)
-
-    evaluate = compile_evaluation(
-        built.method.eval_step,
-        sample_test,
-        per_call=mesh.size * math.ceil(20 / mesh.size),
-        mesh=mesh,
-    )
+    evaluate, draw = evaluation(built.method.eval_step, protocol, mesh)
 
     def validate(state):
         measured = evaluate(state, parts["validation"], jax.random.key(1), config.eval_episodes)
@@ -247,12 +190,12 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
             name: measured[f"{name}/{built.headline}"].mean[-1] for name in ("loss", "accuracy")
         }
 
-    folder = f"{experiment}-{dataset}-{config.way}w{config.shot}s-seed{config.seed}"
+    folder = f"{experiment}-{config.dataset}-{config.way}w{config.shot}s-seed{config.seed}"
     report = Report(config.workdir or Path("runs") / folder)
-    options = options_of(config)
-    trained = (report.config() or {}) if config.eval_only else options
+    options = episodic_options.of_the_run(config)
     if config.eval_only:
-        check_options(trained, options, (*OF_THE_TEST, *(["way"] if built.any_way else [])))
+        trained = report.config() or {}
+        episodic_options.check(trained, options, any_way=built.any_way)
     else:
         report.check_config(options)
     key = jax.random.key(config.seed)
@@ -284,49 +227,54 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
 
     test_key = jax.random.key(2)
     measured = evaluate(state, parts["test"], test_key, config.episodes)
-    metrics = {}
-    for name, moments in measured.items():
-        metrics[name] = moments.at(-1)
-        for index, steps in enumerate(built.learner.measured_after):
-            metrics[f"{name}/after_{steps}_steps"] = moments.at(index)
-    suffix = f"-{dataset}" if config.eval_only else ""
-    if (config.way, config.shot) != (trained["way"], trained["shot"]):
-        suffix += f"-{config.way}w{config.shot}s"
+    suffix = episodic_options.suffix(trained, options) if config.eval_only else ""
     result = report.write_result(
         f"result{suffix}.json",
         experiment=experiment,
-        dataset=dataset,
+        dataset=config.dataset,
         protocol=dataclasses.asdict(protocol),
-        metrics=metrics,
+        metrics=_after_steps(measured, built.learner.measured_after),
         seed=config.seed,
         steps=int(state.step),
         params_sha256=digest(state.params),
     )
-    episode = sample_test(test_key, parts["test"])
-    logits = jax.jit(built.learner.predict)(
-        state.params, state.extra, episode["support"], episode["query"]["image"]
-    )
-    predicted = jnp.argmax(logits[built.headline], -1)
-    if len(predicted) > 1:
-        pictured = {"before adaptation": predicted[0], "after adaptation": predicted[-1]}
-    else:
-        pictured = {built.headline: predicted[0]}
-    report.save_figure(pictures.episode_figure(episode, pictured), f"episode{suffix}.png")
+    episode = draw(test_key, parts["test"])
+    figure = pictures.episode_figure(episode, _predicted(built, state, episode))
+    report.save_figure(figure, f"episode{suffix}.png")
+    print(f"{experiment}: {_shown(built, result['metrics'])} ({protocol}); see {report.workdir}")
 
+
+def _after_steps(measured: Any, steps: Sequence[int]) -> dict[str, Any]:
+    """Returns every measure as the inner loop leaves it, and after each number of its steps."""
+    metrics = {}
+    for name, moments in measured.items():
+        metrics[name] = moments.at(-1)
+        for index, taken in enumerate(steps):
+            metrics[f"{name}/after_{taken}_steps"] = moments.at(index)
+    return metrics
+
+
+def _predicted(built: Built, state: "TrainState", episode: Any) -> dict[str, Any]:
+    """Returns the predicted labels of the queries, before and after adaptation if there is any."""
+    import jax
+
+    images = episode["query"]["image"]
+    logits = jax.jit(built.learner.predict)(state.params, state.extra, episode["support"], images)
+    labels = logits[built.headline].argmax(-1)
+    if len(labels) == 1:
+        return {built.headline: labels[0]}
+    return {"before adaptation": labels[0], "after adaptation": labels[-1]}
+
+
+def _shown(built: Built, metrics: Any) -> str:
+    """Returns the accuracy in both modes, and what else the method measures, for a person."""
     other = {"transductive": "inductive", "inductive": "transductive"}[built.headline]
-    shown = [
-        "{:.2f} ± {:.2f} % {}".format(
-            100 * result["metrics"][f"{name}/{mode}"]["mean"],
-            100 * result["metrics"][f"{name}/{mode}"]["ci95"],
-            mode if name == "accuracy" else name,
-        )
-        for name, mode in (
-            ("accuracy", built.headline),
-            ("accuracy", other),
-            *((name, built.headline) for name in built.learner.measures),
-        )
-    ]
-    print(f"{experiment}: {', '.join(shown)} ({protocol}); see {report.workdir}")
+    names = [(f"accuracy/{mode}", mode) for mode in (built.headline, other)]
+    names += [(f"{name}/{built.headline}", name) for name in built.learner.measures]
+    return ", ".join(
+        f"{100 * metrics[name]['mean']:.2f} ± {100 * metrics[name]['ci95']:.2f} % {label}"
+        for name, label in names
+    )
 
 
 def schedule(config: Config) -> Callable[[Any], Any]:
@@ -385,30 +333,3 @@ def finished(folder: Path, way: int) -> tuple[Config, Built, "TrainState"]:
     with Checkpoints(folder / "checkpoints") as checkpoints:
         state, _ = checkpoints.restore(template)
     return config, built, state
-
-
-def options_of(config: Any) -> dict[str, Any]:
-    """Returns the options that define a run, as a JSON object."""
-    return {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
-
-
-def check_options(trained: dict[str, Any], tested: dict[str, Any], free: Sequence[str]) -> None:
-    """Raises ValueError unless the trained model would be tested, and on new classes.
-
-    Args:
-      trained: the options of the run.
-      tested: those of the test.
-      free: which may differ.
-    """
-    differing = [
-        name
-        for name in trained
-        if trained[name] != tested.get(name)
-        and name not in free
-        # On another data set every class is new, whatever the split.
-        and not (name in ("split", "split_seed") and trained["dataset"] != tested["dataset"])
-    ]
-    if differing:
-        raise ValueError(
-            f"--eval-only can change {', '.join(free)}, but not {', '.join(differing)}"
-        )

@@ -5,18 +5,16 @@ python -m experiments.omniglot_baseline
 
 import dataclasses
 import sys
-from typing import Any, Literal
+from typing import Any
 
-from experiments import episodic
+from experiments import episodic, episodic_options
 from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.Config):
+class Config(episodic_options.Metric):
     """Baseline and Baseline++ on Omniglot."""
 
-    network: Literal["conv4", "conv4_pooled"] = "conv4"
-    """Four convolutions that halve the image by stride or by max-pooling."""
     cosine: bool = False
     """Compare directions (Baseline++) instead of taking products (Baseline)."""
     scale: float = 10.0
@@ -25,16 +23,6 @@ class Config(episodic.Config):
     """Gradient steps for the new last layer."""
     fit_lr: float = 0.1
     """Their learning rate."""
-    train_way: int = 20
-    """Classes in a training batch."""
-    meta_batch: int = 4
-    """Batches per step."""
-    learning_rate: float = 1e-3
-    """Of Adam."""
-    steps: int = 3000
-    """Training steps."""
-    eval_every: int = 500
-    """Steps between validations, each followed by a checkpoint."""
 
 
 # Training classes of each split, and of the glyphs' random one; see `jaxdl.data.protocol`.
@@ -48,24 +36,12 @@ def main(config: Config) -> None:
 
 def build(config: Config, rate: Any) -> episodic.Built:
     """Makes the steps from the options."""
-    import optax
-
     from jaxdl.methods.fewshot import baseline
-    from jaxdl.nn.fewshot import Conv4
 
-    network = Conv4(downsampling="pooled" if config.network == "conv4_pooled" else "strided")
-    settings = dataclasses.replace(
-        command.pick(baseline.Config, config),
-        classes=CLASSES["glyphs" if config.dataset == "glyphs" else config.split],
-        rotated=config.rotations != "none",
-    )
-    return episodic.Built(
-        method=baseline.make(settings, network=network, optimizer=optax.adam(rate)),
-        learner=baseline.learner(settings, network=network),
-        headline="inductive",
-        any_way=True,
-    )
+    classes = CLASSES["glyphs" if config.dataset == "glyphs" else config.split]
+    rotated = config.rotations != "none"
+    return episodic.build_metric(baseline, config, rate, classes=classes, rotated=rotated)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic.stored))
+    sys.exit(command.run(main, Config, stored=episodic_options.stored))

@@ -4,16 +4,15 @@ python -m experiments.omniglot_baselines
 """
 
 import dataclasses
-import math
 import sys
 from pathlib import Path
 
-from experiments import episodic
+from experiments import episodic, episodic_options
 from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.Test):
+class Config(episodic_options.Test):
     """Nearest neighbour, modified Hausdorff distance and linear classifier on pixels."""
 
 
@@ -22,25 +21,14 @@ def main(config: Config) -> None:
     import jax
     import numpy as np
 
-    from jaxdl.data import characters, episodes, pictures
-    from jaxdl.data.protocol import Protocol, split_classes
+    from jaxdl.data import pictures
     from jaxdl.methods.fewshot import pixels
     from jaxdl.methods.fewshot.learner import accuracy
     from jaxdl.ops.metrics import Moments
-    from jaxdl.train.evaluation import compile_evaluation
     from jaxdl.train.report import Report
     from jaxdl.train.step import data_mesh, map_examples
 
-    command.require_positive(config, "episodes")
-    dataset, data = characters.load(config.dataset, data_dir=config.data_dir, resize=config.resize)
-    config = dataclasses.replace(config, dataset=dataset)
-    protocol = command.pick(Protocol, config)
-    images, alphabet = (
-        split_classes(data, config.split, config.split_seed, field)["test"]
-        for field in ("image", "alphabet")
-    )
-    protocol.eval_spec.check(images, alphabet)
-    part = jax.device_put((images, alphabet))
+    config, protocol, parts = episodic.load(config)
     classifiers = {
         "nearest neighbour": pixels.nearest_neighbour,
         "modified Hausdorff": pixels.hausdorff,
@@ -59,30 +47,22 @@ def main(config: Config) -> None:
         measured = map_examples(of_task, microbatch=1)((), tasks)
         return {name: Moments.of(values, batch["weight"]) for name, values in measured.items()}
 
-    mesh = data_mesh()
-
-    def sample(key, part):
-        images, alphabet = part
-        return episodes.sample_episode(key, images, protocol.eval_spec, alphabet)
-
-    folder = f"omniglot_baselines-{dataset}-{config.way}w{config.shot}s"
+    folder = f"omniglot_baselines-{config.dataset}-{config.way}w{config.shot}s"
     report = Report(config.workdir or Path("runs") / folder)
-    report.check_config(episodic.options_of(config))
-    evaluate = compile_evaluation(
-        eval_step, sample, per_call=mesh.size * math.ceil(8 / mesh.size), mesh=mesh
-    )
+    report.check_config(episodic_options.of_the_run(config))
+    evaluate, draw = episodic.evaluation(eval_step, protocol, data_mesh(), at_once=8)
     key = jax.random.key(2)  # the test episodes of every other experiment
-    measured = evaluate((), part, key, config.episodes)
+    measured = evaluate((), parts["test"], key, config.episodes)
     result = report.write_result(
         experiment="omniglot_baselines",
-        dataset=dataset,
+        dataset=config.dataset,
         protocol=dataclasses.asdict(protocol),
         metrics=measured,
         seed=0,
         steps=0,
         params_sha256="",
     )
-    episode = jax.jit(sample)(key, part)
+    episode = jax.jit(draw)(key, parts["test"])
     predicted = {name: np.argmax(predict(name, episode), -1) for name in classifiers}
     report.save_figure(pictures.episode_figure(episode, predicted), "episode.png")
     shown = ", ".join(

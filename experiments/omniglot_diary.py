@@ -13,12 +13,11 @@ episode. Three learners see the same characters, 5-way 5-shot with 5 queries:
 """
 
 import dataclasses
-import math
 import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments import episodic
+from experiments import episodic, episodic_options
 from jaxdl.train import command
 
 
@@ -58,18 +57,17 @@ def main(config: Config) -> None:
     from jaxdl.data.protocol import Protocol, split_classes
     from jaxdl.methods.fewshot import maml
     from jaxdl.train.checkpoint import Checkpoints, digest
-    from jaxdl.train.evaluation import compile_evaluation
     from jaxdl.train.loop import fit
     from jaxdl.train.report import Report
     from jaxdl.train.step import compile_step, data_mesh
 
     command.require_positive(config, "steps", "meta_batch", "fixed_episodes", "episodes")
     dataset, data = characters.load(config.dataset, data_dir=config.data_dir)
-    options = episodic.options_of(dataclasses.replace(config, dataset=dataset))
+    options = episodic_options.of_the_run(dataclasses.replace(config, dataset=dataset))
     report = Report(config.workdir or Path(f"runs/omniglot_diary-{dataset}-seed{config.seed}"))
     report.check_config(options)
     splits = split_classes(data, "random")
-    images = {part: jax.device_put(splits[part]) for part in ("train", "test")}
+    parts = {part: jax.device_put((splits[part], None)) for part in ("train", "test")}
     mesh = data_mesh(batch=config.meta_batch)
     final, curves, digests = {}, {}, {}
     for learner in LEARNERS:
@@ -89,27 +87,22 @@ def main(config: Config) -> None:
             optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
         )
 
-        def sample(key, images, learner=learner, spec=protocol.train_spec):
+        def sample(key, part, learner=learner, spec=protocol.train_spec):
             keys = jax.random.split(key, config.meta_batch)
             if learner == "memorised":
                 which = jax.random.randint(key, keys.shape, 0, config.fixed_episodes)
                 keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(3), which)
-            return jax.vmap(episodes.sample_episode, (0, None, None))(keys, images, spec)
+            return jax.vmap(episodes.sample_episode, (0, None, None))(keys, part[0], spec)
 
-        evaluate = compile_evaluation(
-            method.eval_step,
-            lambda key, images, spec=protocol.eval_spec: episodes.sample_episode(key, images, spec),
-            per_call=mesh.size * math.ceil(20 / mesh.size),
-            mesh=mesh,
-        )
+        evaluate, _ = episodic.evaluation(method.eval_step, protocol, mesh)
 
         def accuracy(state, count, evaluate=evaluate):
-            measured = evaluate(state, images["test"], jax.random.key(2), count)
+            measured = evaluate(state, parts["test"], jax.random.key(2), count)
             return measured["accuracy/transductive"].at(-1)
 
         part = Report(report.workdir / learner)
         every = max(1, config.steps // 10)
-        state = jax.jit(lambda key, m=method, s=sample: m.init(key, s(key, images["train"])))(
+        state = jax.jit(lambda key, m=method, s=sample: m.init(key, s(key, parts["train"])))(
             jax.random.key(config.seed)
         )
         print(f"{learner}:")
@@ -117,7 +110,7 @@ def main(config: Config) -> None:
             state = fit(
                 compile_step(method.train_step, mesh=mesh, sample=sample, steps_per_call=every),
                 state,
-                lambda _: images["train"],
+                lambda _: parts["train"],
                 steps=config.steps - config.steps % every,
                 steps_per_call=every,
                 evaluate=lambda state, a=accuracy: {

@@ -7,12 +7,12 @@ import dataclasses
 import sys
 from typing import Any
 
-from experiments import episodic
+from experiments import episodic, episodic_options
 from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.InnerLoop):
+class Config(episodic_options.InnerLoop):
     """iMAML on Omniglot."""
 
     inner_lr: float = 0.1
@@ -34,12 +34,10 @@ def main(config: Config) -> None:
 
 def build(config: Config, rate: Any) -> episodic.Built:
     """Makes the steps from the options."""
-    import optax
-
     from jaxdl.methods.fewshot import imaml
 
-    return episodic.build_with_inner_loop(imaml, config, optax.adam(rate), features=False)
+    return episodic.build_with_inner_loop(imaml, config, rate)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic.stored))
+    sys.exit(command.run(main, Config, stored=episodic_options.stored))

@@ -14,7 +14,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from experiments import episodic
+from experiments import episodic, episodic_options
 from jaxdl.train import command
 
 
@@ -56,7 +56,7 @@ def main(config: Config) -> None:
 
     else:
         trained, built, state = episodic.finished(config.checkpoint, way)
-        name, trained = str(config.checkpoint), episodic.options_of(trained)
+        name, trained = str(config.checkpoint), episodic_options.of_the_run(trained)
         support, query = (
             lake.shrink(trials[part], trained["resize"]) for part in ("support", "query")
         )

@@ -15,12 +15,12 @@ import dataclasses
 import sys
 from typing import Any, Literal
 
-from experiments import episodic
+from experiments import episodic, episodic_options
 from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.Differentiated):
+class Config(episodic_options.Differentiated):
     """Model-agnostic meta-learning (MAML) on Omniglot; with --first-order, FOMAML."""
 
     preset: Literal["quick", "paper"] = "quick"
@@ -53,12 +53,10 @@ def main(config: Config) -> None:
 
 def build(config: Config, rate: Any) -> episodic.Built:
     """Makes MAML's steps from the options."""
-    import optax
-
     from jaxdl.methods.fewshot import maml
 
-    return episodic.build_with_inner_loop(maml, config, optax.adam(rate), features=False)
+    return episodic.build_with_inner_loop(maml, config, rate)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, PRESETS, stored=episodic.stored))
+    sys.exit(command.run(main, Config, PRESETS, stored=episodic_options.stored))

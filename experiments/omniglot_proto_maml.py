@@ -7,12 +7,12 @@ import dataclasses
 import sys
 from typing import Any
 
-from experiments import episodic
+from experiments import episodic, episodic_options
 from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.Differentiated):
+class Config(episodic_options.Differentiated):
     """Proto-MAML on Omniglot."""
 
 
@@ -23,12 +23,10 @@ def main(config: Config) -> None:
 
 def build(config: Config, rate: Any) -> episodic.Built:
     """Makes the steps from the options."""
-    import optax
-
     from jaxdl.methods.fewshot import proto_maml
 
-    return episodic.build_with_inner_loop(proto_maml, config, optax.adam(rate), features=True)
+    return episodic.build_with_inner_loop(proto_maml, config, rate, features=True)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic.stored))
+    sys.exit(command.run(main, Config, stored=episodic_options.stored))

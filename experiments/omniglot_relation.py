@@ -5,22 +5,24 @@ python -m experiments.omniglot_relation
 
 import dataclasses
 import sys
-from typing import Any
+from typing import Any, Literal
 
-from experiments import episodic
+from experiments import episodic, episodic_options
 from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.Config):
+class Config(episodic_options.Metric):
     """Relation networks on Omniglot."""
 
+    network: Literal["feature_maps"] = "feature_maps"
+    """Four convolutions, of which two halve the image by max-pooling."""
+    train_way: int = 5
+    """Classes in a training episode."""
     queries: int = 10
     """Drawings of each class to be classified in a training episode."""
     meta_batch: int = 2
     """Episodes per step."""
-    learning_rate: float = 1e-3
-    """Of Adam."""
 
 
 def main(config: Config) -> None:
@@ -30,18 +32,10 @@ def main(config: Config) -> None:
 
 def build(config: Config, rate: Any) -> episodic.Built:
     """Makes the steps from the options."""
-    import optax
-
     from jaxdl.methods.fewshot import relation
 
-    settings = command.pick(relation.Config, config)
-    return episodic.Built(
-        method=relation.make(settings, optimizer=optax.adam(rate)),
-        learner=relation.learner(settings),
-        headline="inductive",
-        any_way=True,
-    )
+    return episodic.build_metric(relation, config, rate)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic.stored))
+    sys.exit(command.run(main, Config, stored=episodic_options.stored))

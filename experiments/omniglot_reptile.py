@@ -7,12 +7,12 @@ import dataclasses
 import sys
 from typing import Any, Literal
 
-from experiments import episodic
+from experiments import episodic, episodic_options
 from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic.Config):
+class Config(episodic_options.Config):
     """Reptile on Omniglot."""
 
     train_shot: int = 9
@@ -64,4 +64,4 @@ def build(config: Config, rate: Any) -> episodic.Built:
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic.stored))
+    sys.exit(command.run(main, Config, stored=episodic_options.stored))

@@ -2,12 +2,15 @@
 
     python -m experiments.omniglot_table
     python -m experiments.omniglot_table --methods ProtoNet MAML --hours 2.5
+    python -m experiments.omniglot_table --longest hour   # also the headline runs
     python -m experiments.omniglot_table --hours 0        # the table of what is there
 
-Each run is an experiment of its own in a folder of the workdir; it goes on where it was stopped.
-Cells are accuracies in percent on new characters, random 1,100/100/423 classes unless the row says
-otherwise, 1,000 episodes x 15 queries of each class: inductive / transductive, each with its 95 %
-interval, and in brackets the published ones.
+Each run is an experiment of its own in a folder of the workdir; it goes on where it was stopped. By
+default all take the same few minutes of two CPU cores, so that a row says what a method learns in
+that time; the headline rows take longer. Cells are accuracies in percent on new characters, random
+1,100/100/423 classes unless the row says otherwise, 1,000 episodes x 15 queries of each class:
+inductive / transductive, each with its 95 % interval, the minutes of training, and in brackets what
+is published.
 """
 
 import dataclasses
@@ -19,9 +22,11 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+from experiments import episodic_options
 from jaxdl.train import command
 
 COLUMNS = ("5w1s", "5w5s", "20w1s", "20w5s")
+LENGTHS = ("minutes", "hour", "day")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,47 +41,74 @@ class Run:
     """Of its command line."""
     columns: tuple[str, ...]
     """Cells: of the test that ends the run first, then of further tests of its checkpoint."""
-    gpu: bool = False
-    """Whether it takes hours on a CPU, and is left out there."""
+    length: Literal[LENGTHS] = "minutes"
+    """How long it takes on two CPU cores, about."""
+    measures: tuple[str, str] = ("inductive", "transductive")
+    """Accuracies of its result that a cell shows; the second may be empty."""
+    folder: str = ""
+    """Name of its folder, if not that of the method and the first cell."""
 
     @property
     def name(self) -> str:
         """Name of its folder."""
-        return f"{self.method}-{self.columns[0]}".replace(" ", "_")
+        return self.folder or f"{self.method}-{self.columns[0]}".replace(" ", "_").replace(",", "")
 
     def command(self, column: str, folder: str, *extra: str) -> list[str]:
         """Returns the command that makes a cell; for the further ones, after the first."""
         start = ["python", "-m", f"experiments.{self.module}", "--workdir", folder]
         if column == self.columns[0]:
             return [*start, *shlex.split(self.options), *extra]
-        way, shot = column.removesuffix("s").split("w")
-        return [*start, "--eval-only", "--way", way, "--shot", shot]
+        return [*start, "--eval-only", *shlex.split(_shape(column))]
 
-    def result(self, column: str, folder: Path) -> Any:
+    def result(self, column: str, folder: Path, dataset: str) -> Any:
         """Returns the result of a cell, None when it has not been made."""
-        names = [folder / "result.json", *sorted(folder.glob(f"result-*-{column}.json"))]
-        path = names[0] if column == self.columns[0] else names[-1] if len(names) > 1 else None
-        return json.loads(path.read_text()) if path and path.exists() else None
+        trained, tested = (
+            {"dataset": dataset, "way": way, "shot": shot}
+            for way, shot in (_way_and_shot(self.columns[0]), _way_and_shot(column))
+        )
+        suffix = "" if trained == tested else episodic_options.suffix(trained, tested)
+        path = folder / f"result{suffix}.json"
+        return json.loads(path.read_text()) if path.exists() else None
 
 
-def _inner_loop(method: str, module: str, options: str = "") -> list[Run]:
-    five = "--steps 2400 --eval-every 1200 " + options
-    twenty = "--way 20 --meta-batch 16 --steps 20000 --eval-every 1000 " + options
-    return [
-        Run(method, module, five, ("5w1s",)),
-        Run(method, module, five + " --shot 5", ("5w5s",)),
-        Run(method, module, twenty, ("20w1s",), gpu=True),
-        Run(method, module, twenty + " --shot 5", ("20w5s",), gpu=True),
-    ]
+def _way_and_shot(column: str) -> tuple[int, int]:
+    way, shot = column.removesuffix("s").split("w")
+    return int(way), int(shot)
 
 
-def _metric(method: str, module: str, options: str) -> list[Run]:
-    return [Run(method, module, options, COLUMNS)]
+def _shape(column: str) -> str:
+    way, shot = _way_and_shot(column)
+    return f"--way {way} --shot {shot}"
+
+
+def _inner_loop(method: str, module: str, options: str = "--steps 2400 --eval-every 1200"):
+    twenty = "--meta-batch 16 --steps 20000 --eval-every 1000 " + options.partition("1200")[2]
+    for column in COLUMNS:
+        minutes = column.startswith("5")
+        yield Run(
+            method,
+            module,
+            f"{_shape(column)} {options if minutes else twenty}",
+            (column,),
+            length="minutes" if minutes else "day",
+        )
+
+
+def _pixels(classifier: str):
+    for column in COLUMNS:
+        yield Run(
+            f"pixels, {classifier}",
+            "omniglot_baselines",
+            _shape(column),
+            (column,),
+            measures=(classifier, ""),
+            folder=f"pixels-{column}",
+        )
 
 
 RUNS = [
     *_inner_loop("MAML", "omniglot_maml"),
-    *_inner_loop("FOMAML", "omniglot_maml", "--first-order"),
+    *_inner_loop("FOMAML", "omniglot_maml", "--steps 2400 --eval-every 1200 --first-order"),
     *_inner_loop("ANIL", "omniglot_anil"),
     *_inner_loop("BOIL", "omniglot_boil"),
     *_inner_loop("Meta-SGD", "omniglot_meta_sgd"),
@@ -85,35 +117,53 @@ RUNS = [
     *_inner_loop("iMAML", "omniglot_imaml", "--steps 800 --eval-every 400"),
     Run("Reptile", "omniglot_reptile", "", ("5w1s",)),
     Run("Reptile", "omniglot_reptile", "--shot 5", ("5w5s",)),
-    *_metric("ProtoNet", "omniglot_protonet", "--steps 3000 --eval-every 500"),
-    *_metric("Matching", "omniglot_matching", "--steps 3000 --eval-every 500"),
-    *_metric("Relation", "omniglot_relation", "--steps 3000 --eval-every 500"),
-    *_metric("R2-D2", "omniglot_r2d2", "--steps 3000 --eval-every 500"),
-    *_metric("Siamese", "omniglot_siamese", ""),
-    *_metric("Baseline", "omniglot_baseline", ""),
-    *_metric("Baseline++", "omniglot_baseline", "--cosine"),
+    Run("ProtoNet", "omniglot_protonet", "", COLUMNS),
+    Run("Matching", "omniglot_matching", "", COLUMNS),
+    Run("Matching, full context", "omniglot_matching", "--full-context", COLUMNS),
+    Run("Relation", "omniglot_relation", "", COLUMNS),
+    Run("R2-D2", "omniglot_r2d2", "", COLUMNS),
+    Run("Siamese", "omniglot_siamese", "", COLUMNS),
+    Run("Baseline", "omniglot_baseline", "", COLUMNS),
+    Run("Baseline++", "omniglot_baseline", "--cosine", COLUMNS),
+    *_pixels("nearest neighbour"),
+    *_pixels("modified Hausdorff"),
+    *_pixels("linear"),
+    Run("MAML, longer", "omniglot_maml", "--steps 12000 --eval-every 2000", ("5w1s",), "hour"),
+    Run(
+        "MAML, longer",
+        "omniglot_maml",
+        "--shot 5 --steps 9600 --eval-every 2400",
+        ("5w5s",),
+        "hour",
+    ),
+    Run(
+        "ProtoNet, Vinyals split, longer",
+        "omniglot_protonet",
+        "--split vinyals --rotations classes --eval-rotations classes --learning-rate 2e-3 "
+        "--steps 12000 --eval-every 1000",
+        COLUMNS,
+        "hour",
+    ),
 ]
 
-# Inductive / transductive, "-" where there is none. Most papers say neither; a method is listed
-# under what its own code does.
+# Inductive / transductive. Most papers say neither; a method is listed under what its own code
+# does.
 PUBLISHED = {
     "MAML": ("- / 98.7", "- / 99.9", "- / 95.8", "- / 98.9"),  # Finn et al., 2017
     "FOMAML": ("- / 98.3", "- / 99.2", "- / 89.4", "- / 97.9"),  # Nichol et al., 2018
-    "ANIL": ("-", "-", "- / 96.2", "- / 98.0"),  # Raghu et al., 2020
+    "ANIL": ("- / -", "- / -", "- / 96.2", "- / 98.0"),  # Raghu et al., 2020
     "Meta-SGD": ("- / 99.53", "- / 99.93", "- / 95.93", "- / 98.97"),  # Li et al., 2017
     "MAML++": ("- / 99.47", "- / 99.93", "- / 97.65", "- / 99.33"),  # Antoniou et al., 2019
     "iMAML": ("- / 99.50", "- / 99.74", "- / 96.18", "- / 99.14"),  # Rajeswaran et al., 2019
+    # Nichol et al., 2018
     "Reptile": ("95.39 / 97.68", "98.90 / 99.48", "88.14 / 89.43", "96.65 / 97.12"),
-    "ProtoNet": (
-        "98.8 / -",
-        "99.7 / -",
-        "96.0 / -",
-        "98.9 / -",
-    ),  # Snell et al., 2017, Vinyals split
     "Matching": ("98.1 / -", "98.9 / -", "93.8 / -", "98.5 / -"),  # Vinyals et al., 2016
     "Relation": ("99.6 / -", "99.8 / -", "97.6 / -", "99.1 / -"),  # Sung et al., 2018
     "R2-D2": ("98.6 / -", "99.7 / -", "94.7 / -", "98.9 / -"),  # Bertinetto et al., 2019
+    # Snell et al., 2017
+    "ProtoNet, Vinyals split, longer": ("98.8 / -", "99.7 / -", "96.0 / -", "98.9 / -"),
 }
+PUBLISHED["MAML, longer"] = PUBLISHED["MAML"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,8 +174,8 @@ class Config:
     """Rows to run; by default all."""
     columns: tuple[Literal[COLUMNS], ...] = COLUMNS
     """Columns to run."""
-    gpu: bool = False
-    """Also run what takes hours on a CPU."""
+    longest: Literal[LENGTHS] = "minutes"
+    """The longest runs to run, by the time that one takes on two CPU cores, about."""
     hours: float = 2.9
     """Begin no run after that time; 0 for none at all."""
     dataset: Literal["omniglot", "glyphs"] = "omniglot"
@@ -145,17 +195,17 @@ def main(config: Config) -> None:
     write(config)
     for run in RUNS:
         wanted = [column for column in run.columns if column in config.columns]
-        if (config.methods and run.method not in config.methods) or (run.gpu and not config.gpu):
+        too_long = LENGTHS.index(run.length) > LENGTHS.index(config.longest)
+        if too_long or (config.methods and run.method not in config.methods):
             continue
         folder = config.workdir / run.name
         # The first cell's run comes before the tests of its checkpoint.
         for column in dict.fromkeys([run.columns[0], *wanted] if wanted else []):
-            if run.result(column, folder) is not None:
+            if run.result(column, folder, config.dataset) is not None:
                 continue
             if time.monotonic() - begin >= 3600 * config.hours:
                 break
-            extra = ["--dataset", config.dataset]
-            argv = run.command(column, str(folder), *extra)
+            argv = run.command(column, str(folder), "--dataset", config.dataset)
             if config.data_dir is not None:
                 argv += ["--data-dir", str(config.data_dir)]
             print(shlex.join(argv), flush=True)
@@ -176,63 +226,69 @@ def write(config: Config) -> tuple[int, int]:
     from jaxdl.train.report import Report
 
     report = Report(config.workdir)
-    measured, lines, commands = {}, [], []
-    for method in dict.fromkeys(run.method for run in RUNS):
-        runs = [run for run in RUNS if run.method == method]
-        cells = []
-        for index, column in enumerate(COLUMNS):
-            published = PUBLISHED.get(method, ("-",) * len(COLUMNS))[index]
-            text = "not run"
-            for run in runs:
-                folder = config.workdir / run.name
-                result = run.result(column, folder) if column in run.columns else None
-                if result is None:
-                    continue
-                accuracy = {
-                    mode: result["metrics"][f"accuracy/{mode}"]
-                    for mode in ("inductive", "transductive")
-                }
-                measured[method, column] = accuracy
-                text = " / ".join(
-                    f"{100 * a['mean']:.2f} ± {100 * a['ci95']:.2f}" for a in accuracy.values()
-                )
-                if column == run.columns[0]:
-                    text += f", {result['seconds'] / 60:.0f} min"
-                commands.append(
-                    f"{method} {column}: {shlex.join(run.command(column, str(folder)))}"
-                )
-            cells.append(text + (f" [{published}]" if published != "-" else ""))
-        lines.append(f"| {method} | " + " | ".join(cells) + " |")
-    head = f"| method | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}\n"
+    results, commands = {}, {}
+    for run in RUNS:
+        folder = config.workdir / run.name
+        for column in run.columns:
+            if result := run.result(column, folder, config.dataset):
+                results[run.method, column] = run, result
+                line = shlex.join(run.command(column, str(folder)))
+                commands.setdefault(line, []).append(f"{run.method} {column}")
+    methods = list(dict.fromkeys(run.method for run in RUNS))
+    lines = [f"| method | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]
+    for method in methods:
+        published = PUBLISHED.get(method, ("- / -",) * len(COLUMNS))
+        cells = [
+            _cell(*results.get((method, column), (None, None)), known)
+            for column, known in zip(COLUMNS, published, strict=True)
+        ]
+        lines.append(f"| {method} | {' | '.join(cells)} |")
     text = (
-        "Accuracy on new characters in percent, inductive / transductive ± 95 % interval, time of "
-        "training, [published].\n\n"
-        + head
+        "Accuracy on new characters in percent, inductive / transductive, each with its 95 % "
+        "interval; minutes of training, from its start to the end of the test; [published].\n\n"
         + "\n".join(lines)
         + "\n\n"
-        + "".join(f"- `{line}`\n" for line in commands)
+        + "".join(f"- {', '.join(cells)}: `{line}`\n" for line, cells in commands.items())
     )
     report.write_text("table.md", text)
-    report.save_figure(draw(measured), "table.png")
-    return len({method for method, _ in measured}), len(measured)
+    report.save_figure(draw(results), "table.png")
+    return len({method for method, _ in results}), len(results)
 
 
-def draw(measured: dict[tuple[str, str], Any]) -> Any:
-    """Draws the errors of all methods, one panel a column."""
+def _accuracies(run: Run, result: Any) -> list[Any]:
+    return [result["metrics"][f"accuracy/{name}"] if name else None for name in run.measures]
+
+
+def _cell(run: Run | None, result: Any, published: str) -> str:
+    if run is None:
+        text = "not run"
+    else:
+        text = " / ".join(
+            f"{100 * value['mean']:.2f} ± {100 * value['ci95']:.2f}" if value else "-"
+            for value in _accuracies(run, result)
+        )
+        if result["steps"] and (result["protocol"]["way"], result["protocol"]["shot"]) == (
+            _way_and_shot(run.columns[0])
+        ):
+            text += f", {result['seconds'] / 60:.0f} min"
+    return text + (f" [{published}]" if published != "- / -" else "")
+
+
+def draw(results: dict[tuple[str, str], tuple[Run, Any]]) -> Any:
+    """Draws the accuracies of all methods, one panel a column."""
     from matplotlib.figure import Figure
 
     methods = list(dict.fromkeys(run.method for run in RUNS))
     figure = Figure(figsize=(14, 0.3 * len(methods) + 1.2), layout="constrained")
     panels = figure.subplots(1, len(COLUMNS), sharey=True)
+    colours = {"inductive": "tab:blue", "transductive": "tab:orange"}
     for index, (axes, column) in enumerate(zip(panels, COLUMNS, strict=True)):
-        for place, mode, colour in (
-            (0, "inductive", "tab:blue"),
-            (1, "transductive", "tab:orange"),
-        ):
+        for place, (mode, colour) in enumerate(colours.items()):
             points = [
-                (row, measured[method, column][mode])
+                (row, value)
                 for row, method in enumerate(methods)
-                if (method, column) in measured
+                if (found := results.get((method, column)))
+                and (value := _accuracies(*found)[place])
             ]
             if points:
                 axes.errorbar(
@@ -245,10 +301,10 @@ def draw(measured: dict[tuple[str, str], Any]) -> Any:
                     label=mode,
                 )
             published = [
-                (float(parts[place]), row)
+                (float(text), row)
                 for row, method in enumerate(methods)
-                if len(parts := PUBLISHED.get(method, ("-",) * 4)[index].split(" / ")) == 2
-                and parts[place] != "-"
+                if method in PUBLISHED
+                and (text := PUBLISHED[method][index].split(" / ")[place]) != "-"
             ]
             if published:
                 axes.plot(*zip(*published, strict=True), "|", color=colour, markersize=12)

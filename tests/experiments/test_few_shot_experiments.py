@@ -7,7 +7,7 @@ import pkgutil
 import pytest
 
 import experiments
-from experiments import episodic, omniglot_baselines
+from experiments import episodic_options, omniglot_baselines
 from jaxdl.data import characters, glyphs
 from jaxdl.train import command
 
@@ -15,7 +15,9 @@ NAMES = [
     found.name
     for found in pkgutil.iter_modules(experiments.__path__)
     if found.name.startswith("omniglot_")
-    and issubclass(importlib.import_module(f"experiments.{found.name}").Config, episodic.Config)
+    and issubclass(
+        importlib.import_module(f"experiments.{found.name}").Config, episodic_options.Config
+    )
     and found.name != "omniglot_maml"  # test_omniglot_maml.py
 ]
 
@@ -32,7 +34,7 @@ def test_a_run_leaves_its_files_and_ends_with_one_line(name, tmp_path, capsys):
     module = importlib.import_module(f"experiments.{name}")
     argv = ["--workdir", str(tmp_path), "--steps", "4", "--eval-every", "2", "--log-every", "2"]
     argv += ["--episodes", "6", "--eval-episodes", "4", "--meta-batch", "2"]
-    assert command.run(module.main, module.Config, argv=argv, stored=episodic.stored) == 0
+    assert command.run(module.main, module.Config, argv=argv, stored=episodic_options.stored) == 0
     names = {"config.json", "metrics.jsonl", "result.json", "curves.png", "episode.png"}
     assert names <= {file.name for file in tmp_path.iterdir()}
     result = json.loads((tmp_path / "result.json").read_text())

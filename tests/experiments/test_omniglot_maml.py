@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from experiments import episodic, omniglot_maml
+from experiments import episodic_options, omniglot_maml
 from jaxdl.data import characters, glyphs, sources
 from jaxdl.train import command
 
@@ -39,7 +39,7 @@ def run(*argv):
         omniglot_maml.Config,
         omniglot_maml.PRESETS,
         [str(a) for a in argv],
-        stored=episodic.stored,
+        stored=episodic_options.stored,
     )
 
 

@@ -26,7 +26,9 @@ def pretend(argv, check, calls, code=0):
         name = f"result-glyphs-{options['--way']}w{options['--shot']}s.json"
     accuracy = {"mean": 0.9, "ci95": 0.01, "episodes": 10}
     metrics = {f"accuracy/{mode}": accuracy for mode in ("inductive", "transductive")}
-    (folder / name).write_text(json.dumps({"metrics": metrics, "seconds": 120.0}))
+    protocol = {"way": int(options.get("--way", 5)), "shot": int(options.get("--shot", 1))}
+    result = {"metrics": metrics, "seconds": 120.0, "steps": 1, "protocol": protocol}
+    (folder / name).write_text(json.dumps(result))
     return types.SimpleNamespace(returncode=0)
 
 
@@ -54,17 +56,17 @@ def test_runs_what_is_missing_once(calls, tmp_path, capsys):
     assert "[- / 98.7]" in maml
     protonet = next(line for line in table.splitlines() if line.startswith("| ProtoNet |"))
     assert protonet.count("90.00 ± 1.00") == 8
-    assert "- `ProtoNet 20w5s: python -m experiments.omniglot_protonet" in table
+    assert "- ProtoNet 20w5s: `python -m experiments.omniglot_protonet" in table
     assert (tmp_path / "table.png").read_bytes().startswith(b"\x89PNG")
     assert "6 cells of 2 methods" in capsys.readouterr().out.splitlines()[-1]
     assert run(tmp_path, "--methods", "ProtoNet", "MAML") == 0
     assert len(calls) == 6
 
 
-def test_columns_time_and_gpu(calls, tmp_path):
+def test_columns_and_times(calls, tmp_path):
     assert run(tmp_path, "--hours", "0") == 0
     assert not calls
-    assert run(tmp_path, "--methods", "MAML", "--columns", "20w1s", "--gpu") == 0
+    assert run(tmp_path, "--methods", "MAML", "--columns", "20w1s", "--longest", "day") == 0
     assert len(calls) == 1
     # A further cell needs the run that it tests.
     assert run(tmp_path, "--methods", "ProtoNet", "--columns", "20w1s") == 0
