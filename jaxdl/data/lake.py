@@ -7,17 +7,14 @@ Omniglot repository holds them: `runNN/training/classMM.png`, one drawing of eac
 
 import collections
 import re
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from jaxdl.data import sources
+from jaxdl.data.archive import matching
 
 SIDE = 105  # pixels of a drawing
-_MAX_MEMBER = 1 << 16  # bytes; the drawings have some hundreds
-_MAX_MEMBERS = 10_000
 _RUN = re.compile(r"(?:.*/)?run(\d\d)/(class_labels\.txt|(?:training/class|test/item)\d\d\.png)")
 
 
@@ -36,19 +33,13 @@ def load(archive: str | Path) -> dict[str, np.ndarray]:
     """
     runs = collections.defaultdict(dict)
     try:
-        with zipfile.ZipFile(archive) as opened:
-            for member in opened.infolist()[:_MAX_MEMBERS]:
-                if found := _RUN.fullmatch(member.filename):
-                    if member.file_size > _MAX_MEMBER:
-                        raise sources.CorruptData(f"{archive}: {member.filename} is too large")
-                    runs[int(found[1])][found[2]] = opened.read(member)
+        for found, content in matching(Path(archive), _RUN, str(archive)):
+            runs[int(found[1])][found[2]] = content
     except FileNotFoundError:
         raise sources.DataSetNotFound(
             f"there is no {archive}: it is python/one-shot-classification/all_runs.zip of the "
             "Omniglot repository"
         ) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise sources.CorruptData(f"{archive} is damaged ({error})") from error
     if not runs:
         raise sources.CorruptData(f"{archive} has no folders run01, run02, ...")
     trials = [

@@ -15,7 +15,6 @@ import os
 import re
 import sys
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from jaxdl.data import fetch, sources
+from jaxdl.data import archive, fetch, sources
 
 # split -> (archive, its number of characters); TFDS also stores the two small background sets.
 OMNIGLOT = {
@@ -37,7 +36,6 @@ DIGITS = {"train": ("train", 60000), "test": ("t10k", 10000)}  # split -> (file 
 
 Examples = dict[str, list[tuple[Any, dict]]]  # split -> (record key, record)
 _DRAWING = re.compile(r"(?:.*/)?([^/]+)/character(\d\d)/(\d{4})_(\d\d)\.png")
-_MAX_DRAWING = 1 << 16  # bytes; the originals have 150 to 700
 
 
 class PrepareError(ValueError):
@@ -142,11 +140,11 @@ def _omniglot(archives: dict[str, bytes | Path]) -> Examples:
     examples: Examples = {}
     names: dict[int, str] = {}  # the number in the file names belongs to one character
     for split, (stem, expected) in OMNIGLOT.items():
-        if (archive := archives.get(f"{stem}.zip")) is None:
+        if (found := archives.get(f"{stem}.zip")) is None:
             continue
         drawers = collections.defaultdict(list)
         examples[split] = []
-        for path, png in _tree(archive) if isinstance(archive, Path) else _unzip(stem, archive):
+        for path, png in _tree(found) if isinstance(found, Path) else _unzip(stem, found):
             alphabet, *numbers = _DRAWING.fullmatch(path).groups()
             character, label, drawer = map(int, numbers)
             name = f"{alphabet}/character{character:02d}"
@@ -169,23 +167,19 @@ def _omniglot(archives: dict[str, bytes | Path]) -> Examples:
 
 
 def _unzip(stem: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yields the drawings in a zip archive; as none touches the disk, no name can lead astray."""
+    """Yields the drawings in a zip archive."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for member in archive.infolist():
-                if _DRAWING.fullmatch(member.filename):
-                    if member.file_size > _MAX_DRAWING:
-                        raise PrepareError(f"{stem}.zip: {member.filename} is too large")
-                    yield member.filename, archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise PrepareError(f"{stem}.zip is damaged ({error})") from error
+        for found, png in archive.matching(io.BytesIO(content), _DRAWING, f"{stem}.zip"):
+            yield found.string, png
+    except archive.ArchiveError as error:
+        raise PrepareError(str(error)) from error
 
 
 def _tree(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yields the drawings in an extracted archive."""
     for file in sorted(folder.rglob("*.png")):
         if _DRAWING.fullmatch(path := file.relative_to(folder).as_posix()):
-            if file.stat().st_size > _MAX_DRAWING:
+            if file.stat().st_size > archive.MAX_BYTES:
                 raise PrepareError(f"{file} is too large")
             yield path, file.read_bytes()
 
