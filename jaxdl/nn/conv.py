@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxdl.nn.pool import max_pool
+from jaxdl.nn.pool import largest, max_pool
 
 Padding = Literal["SAME", "VALID"]
 
@@ -148,7 +148,7 @@ def _product(places: list[list[jax.Array]], kernel: jax.Array) -> jax.Array:
         contraction = (((0,), (0,)), ((), ()))
         out = lax.dot_general(matrix, columns, contraction, preferred_element_type=jnp.float32)
         if len(places) > 1:
-            out = out.reshape(features, batch, len(places), -1).max(2)
+            out = largest(out.reshape(features, batch, len(places), -1), 2)
         return out.reshape(features, -1).T.reshape(batch, height, width, features)
     rows = jnp.stack([jnp.concatenate(taps, -1) for taps in places], 1)
     rows = rows.reshape(-1, rows.shape[-1])
@@ -159,5 +159,5 @@ def _product(places: list[list[jax.Array]], kernel: jax.Array) -> jax.Array:
     else:
         out = jnp.matmul(rows, matrix, preferred_element_type=jnp.float32)
     if len(places) > 1:
-        out = out.reshape(batch, len(places), -1, features).max(1)
+        out = largest(out.reshape(batch, len(places), -1, features), 1)
     return out.reshape(batch, height, width, features)

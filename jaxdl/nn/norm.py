@@ -40,7 +40,8 @@ class BatchNorm(nn.Module):
             mean, var = running_mean.value, running_var.value
         else:
             mean = rows.mean(0)
-            var = jnp.maximum((rows * rows).mean(0) - mean * mean, 0)
+            var = (rows * rows).mean(0) - mean * mean
+            var = jnp.where(var > 0, var, 0)  # the gradient of a maximum is less sure, see `pool`
             if self.is_mutable_collection("batch_stats") and not self.is_initializing():
                 keep = self.momentum
                 running_mean.value = keep * running_mean.value + (1 - keep) * mean

@@ -45,7 +45,7 @@ def cosine_similarity(queries: jax.Array, references: jax.Array) -> jax.Array:
 
     def normalise(vectors):
         squares = jnp.sum(vectors**2, -1, keepdims=True)
-        return vectors * jax.lax.rsqrt(jnp.maximum(squares, 1e-12))
+        return vectors * jax.lax.rsqrt(jnp.where(squares > 1e-12, squares, 1e-12))
 
     return normalise(queries) @ normalise(references).T
 

@@ -45,7 +45,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
     def compare(head, known, label, asked, way):
         apart = jnp.abs(asked[:, None] - known) @ head["weight"]  # [B, N*K]
         of_class = label == jnp.arange(way)[:, None]
-        return jnp.where(of_class, head["bias"] - apart[:, None], -jnp.inf).max(-1)
+        alike = jnp.where(of_class, head["bias"] - apart[:, None], -jnp.inf)
+        surest = alike.argmax(-1, keepdims=True)
+        return jnp.take_along_axis(alike, surest, -1)[..., 0]
 
     return metric_learner(
         network or Conv4(),
