@@ -117,11 +117,10 @@ def load(config: Test) -> tuple[Any, "Protocol", dict[str, Any]]:
         split_classes(data, config.split, config.split_seed, field)
         for field in ("image", "alphabet")
     )
-    for part in images:
-        if part != "train":
-            protocol.eval_spec.check(images[part], alphabets[part])
-        elif isinstance(config, Config):
-            protocol.train_spec.check(images[part], alphabets[part])
+    protocol.eval_spec.check(images["test"], alphabets["test"])
+    if isinstance(config, Config) and not config.eval_only:
+        protocol.eval_spec.check(images["validation"], alphabets["validation"])
+        protocol.train_spec.check(images["train"], alphabets["train"])
     parts = {part: jax.device_put((images[part], alphabets[part])) for part in images}
     return config, protocol, parts
 
