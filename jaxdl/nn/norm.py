@@ -21,6 +21,8 @@ class BatchNorm(nn.Module):
     """Share of the running statistics that a call keeps; with 0 they are those of the last call."""
     epsilon: float = 1e-5
     """Added to the variance."""
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
+    """Initializer of the scale, [C]."""
 
     @nn.compact
     def __call__(self, inputs: jax.Array, *, use_running_average: bool = False) -> jax.Array:
@@ -30,7 +32,7 @@ class BatchNorm(nn.Module):
         `batch_stats` when that is mutable; with `use_running_average` they are taken from there.
         """
         channels = inputs.shape[-1:]
-        scale = self.param("scale", nn.initializers.ones, channels)
+        scale = self.param("scale", self.scale_init, channels)
         bias = self.param("bias", nn.initializers.zeros, channels)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, channels)
         running_var = self.variable("batch_stats", "var", jnp.ones, channels)
