@@ -30,7 +30,8 @@ def test_contract(module):
     )
     method = module.make(module.Config())
     assert method._fields == ("init", "train_step", "eval_step")
-    source = inspect.getsource(module.Config)
+    classes = [kind for kind in module.Config.__mro__ if dataclasses.is_dataclass(kind)]
+    source = "".join(inspect.getsource(kind) for kind in classes)
     for field in dataclasses.fields(module.Config):  # each has its help below it
         assert f"    {field.name}: " in source
         after = source.split(f"    {field.name}: ", 1)[1].split("\n", 1)[1]
