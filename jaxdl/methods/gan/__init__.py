@@ -1,0 +1,1 @@
+"""Adversarial training, and anomaly detection by reconstruction."""

@@ -1,0 +1,283 @@
+"""What GAN, GANomaly and the autoencoder promise, on small networks."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax.traverse_util import flatten_dict
+
+from jaxdl.methods.gan import autoencoder, gan, ganomaly
+from jaxdl.nn.gan import Discriminator, MLPDiscriminator, MLPGenerator
+from jaxdl.train.checkpoint import Checkpoints, digest
+from jaxdl.train.step import compile_step, data_mesh
+
+SMALL = {"size": 16, "latent": 6, "features": 4}
+
+
+def batch(size, key=0):
+    """Blots in [-1, 1], and labels."""
+    small = jax.random.uniform(jax.random.key(key), (size, 4, 4, 1), minval=-1, maxval=1)
+    return {
+        "image": small.repeat(4, 1).repeat(4, 2),
+        "label": jnp.arange(size) % 3,
+        "weight": jnp.ones(size),
+    }
+
+
+def pair(optimizer):
+    return optimizer and (optimizer, optimizer)
+
+
+def make_gan(optimizer=None, axis_name=None, normalisation="none", **options):
+    config = gan.Config(latent=5, **options)
+    networks = (
+        MLPGenerator(16, features=(16,), classes=config.classes),
+        Discriminator(4, normalisation, classes=config.classes),
+    )
+    return gan.make(config, network=networks, optimizer=pair(optimizer), axis_name=axis_name)
+
+
+CASES = {
+    "gan": functools.partial(make_gan, normalisation="batch"),
+    "spectral": functools.partial(make_gan, normalisation="spectral", loss="hinge"),
+    "wgan_gp": functools.partial(
+        make_gan, loss="wasserstein", penalty="wgan_gp", critic_updates=2, classes=3
+    ),
+    "dragan": functools.partial(make_gan, penalty="dragan"),
+    "r1": functools.partial(make_gan, penalty="r1", loss="least_squares"),
+    "ganomaly": lambda optimizer=None, axis_name=None: ganomaly.make(
+        ganomaly.Config(**SMALL), optimizer=pair(optimizer), axis_name=axis_name
+    ),
+    "autoencoder": lambda optimizer=None, axis_name=None: autoencoder.make(
+        autoencoder.Config(**SMALL), optimizer=optimizer, axis_name=axis_name
+    ),
+}
+every_case = pytest.mark.parametrize("case", CASES)
+
+
+@functools.cache
+def trained(case):
+    method, data = CASES[case](), batch(8)
+    step = jax.jit(method.train_step)
+    states, logs = [jax.jit(method.init)(jax.random.key(0), data)], []
+    for _ in range(6):
+        state, metrics = step(states[-1], data)
+        states.append(state)
+        logs.append(metrics)
+    return step, states, logs
+
+
+@every_case
+def test_a_step_changes_every_kernel_and_measures(case):
+    _, states, logs = trained(case)
+    assert int(states[-1].step) == 6
+    ends = [flatten_dict(state.params) for state in (states[0], states[-1])]
+    # A last bias may stay: with a hinge, real and generated images pull it equally.
+    kernels = [path for path in ends[0] if path[-1] == "kernel"]
+    assert kernels
+    assert all((ends[0][path] != ends[1][path]).any() for path in kernels)
+    assert all(jnp.isfinite(value) for log in logs for value in log.values())
+
+
+@every_case
+def test_one_device_equals_eight(case):
+    data = batch(16)
+    # Not Adam, which would hide a gradient that is 8 times too large.
+    method, results = CASES[case](optax.sgd(0.01)), []
+    for mesh in (None, data_mesh(8)):
+        state = jax.jit(method.init)(jax.random.key(0), batch(2))
+        state, metrics = compile_step(method.train_step, mesh=mesh)(state, data)
+        results.append(jax.device_get((state.params, state.extra, metrics)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), *results)
+
+
+@every_case
+def test_a_restored_state_goes_on_as_the_saved_one(case, tmp_path):
+    step, states, _ = trained(case)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(states[3], metadata={})
+        restored, _ = checkpoints.restore(states[0])
+    assert digest(restored) == digest(states[3])
+    assert digest(step(restored, batch(8))[0]) == digest(states[4])
+
+
+@every_case
+def test_evaluation_leaves_padding_out(case):
+    method, state = CASES[case](), trained(case)[1][-1]
+    data = batch(8)
+    whole = jax.jit(method.eval_step)(state, data)
+    padded = data | {"weight": jnp.array([1.0] * 5 + [0.0] * 3)}
+    part = jax.jit(method.eval_step)(state, padded)
+    for name, moments in part.items():
+        assert moments.count == 5
+        assert whole[name].count == 8
+        assert jnp.isfinite(moments.mean)
+
+
+def test_the_autoencoder_learns():
+    method, data = CASES["autoencoder"](optax.adam(1e-2)), batch(8)
+    state, step = jax.jit(method.init)(jax.random.key(0), data), jax.jit(method.train_step)
+    losses = []
+    for _ in range(60):
+        state, metrics = step(state, data)
+        losses.append(float(metrics["loss"]))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_a_gan_step_is_its_updates_one_after_the_other():
+    """Two critic updates and one of the generator, written out with plain gradients."""
+    method = make_gan(optax.sgd(0.1), critic_updates=2, average_decay=0.9)
+    data = batch(8)
+    state = method.init(jax.random.key(0), data)
+    after, metrics = jax.jit(method.train_step)(state, data)
+    generator, discriminator = MLPGenerator(16, features=(16,)), Discriminator(4, "none")
+    key = jax.random.fold_in(jax.random.fold_in(state.key, 0), 0)
+    p_g, p_d = state.params["generator"], state.params["discriminator"]
+
+    def logits(p_d, images):
+        return discriminator.apply({"params": p_d}, images)
+
+    def descend(params, gradient):
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient)
+
+    values = []
+    for index in range(2):
+        latent_key, _ = jax.random.split(jax.random.fold_in(key, index))
+        fake = generator.apply({"params": p_g}, jax.random.normal(latent_key, (4, 5)))
+        real = data["image"][index::2]
+
+        def loss(p_d, real=real, fake=fake):
+            of_real = -jnp.log(jax.nn.sigmoid(logits(p_d, real)))
+            return (of_real - jnp.log(1 - jax.nn.sigmoid(logits(p_d, fake)))).mean()
+
+        value, gradient = jax.value_and_grad(loss)(p_d)
+        values.append(value)
+        p_d = descend(p_d, gradient)
+    latent = jax.random.normal(jax.random.fold_in(key, 2), (4, 5))
+
+    def generator_loss(p_g):
+        images = generator.apply({"params": p_g}, latent)
+        return -jnp.log(jax.nn.sigmoid(logits(p_d, images))).mean()
+
+    p_g = descend(p_g, jax.grad(generator_loss)(p_g))
+    expected = {"generator": p_g, "discriminator": p_d}
+    average = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, state.params["generator"], p_g)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        (after.params, after.extra["average"], metrics["discriminator_loss"]),
+        (expected, average, sum(values) / 2),
+    )
+
+
+def test_a_mapped_axis_is_averaged_over():
+    method = make_gan(optax.sgd(0.1), axis_name="devices")
+    data = batch(8)
+    state = make_gan(optax.sgd(0.1)).init(jax.random.key(0), data)
+    split = jax.tree.map(lambda leaf: leaf.reshape(2, 4, *leaf.shape[1:]), data)
+    step = jax.vmap(method.train_step, (None, 0), axis_name="devices")
+    after, metrics = jax.jit(step)(state, split)
+    for leaf in jax.tree.leaves((after.params, metrics)):
+        np.testing.assert_array_equal(leaf[0], leaf[1])
+
+
+@pytest.mark.parametrize("below", [0.0, 1e3])
+def test_a_discriminator_that_has_won_starts_again_and_is_counted(below):
+    method = ganomaly.make(ganomaly.Config(**SMALL, restart_below=below))
+    data = batch(4)
+    state, step = method.init(jax.random.key(0), data), jax.jit(method.train_step)
+    for _ in range(3):
+        before, (state, metrics) = state, step(state, data)
+    restarts = 3 if below else 0
+    assert int(state.extra["restarts"]) == int(metrics["restarts"]) == restarts
+    kernel = state.params["discriminator"]["Conv_1"]["kernel"]
+    old = before.params["discriminator"]["Conv_1"]["kernel"]
+    # Adam's step is 2e-4; a new start is 0.02 away, in most places.
+    far = float((jnp.abs(kernel - old) > 1e-3).mean())
+    assert far > 0.9 if below else far == 0
+
+
+def test_ganomaly_updates_both_networks_from_what_they_were():
+    config = ganomaly.Config(**SMALL)
+    method = ganomaly.make(config, optimizer=pair(optax.sgd(0.05)))
+    data = batch(4)
+    state = method.init(jax.random.key(0), data)
+    after, metrics = jax.jit(method.train_step)(state, data)
+    generator, discriminator = ganomaly.networks(config)
+    mutable = ["batch_stats"]
+
+    def forward(p_g, p_d, cut=False):
+        (made, again, latent), _ = generator.apply({"params": p_g}, data["image"], mutable=mutable)
+        shown = jax.lax.stop_gradient(made) if cut else made
+        outs = [
+            discriminator.apply({"params": p_d}, x, mutable=mutable)[0]
+            for x in (data["image"], shown)
+        ]
+        return made, again, latent, *outs
+
+    def generator_loss(p_g):
+        made, again, latent, (_, real), (_, fake) = forward(p_g, state.params["discriminator"])
+        return (
+            jnp.mean((real - fake) ** 2)
+            + 50 * jnp.mean(jnp.abs(made - data["image"]))
+            + jnp.mean((again - latent) ** 2)
+        )
+
+    def discriminator_loss(p_d):
+        *_, (real, _), (fake, _) = forward(state.params["generator"], p_d, cut=True)
+        sigmoid = jax.nn.sigmoid
+        return -0.5 * (jnp.log(sigmoid(real)).mean() + jnp.log(1 - sigmoid(fake)).mean())
+
+    for name, loss in (("generator", generator_loss), ("discriminator", discriminator_loss)):
+        value, gradient = jax.jit(jax.value_and_grad(loss))(state.params[name])
+        np.testing.assert_allclose(metrics[f"{name}_loss"], value, rtol=1e-5)
+        jax.tree.map(
+            lambda p, g, a: np.testing.assert_allclose(a, p - 0.05 * g, rtol=1e-3, atol=1e-5),
+            state.params[name],
+            gradient,
+            after.params[name],
+        )
+
+
+@pytest.mark.parametrize("case", ["ganomaly", "autoencoder"])
+def test_a_score_depends_on_its_image_alone(case):
+    """Not on the other images, nor their order, nor how many come at once."""
+    state, images = trained(case)[1][-1], batch(8, key=1)["image"]
+    if case == "ganomaly":
+        run = functools.partial(ganomaly.scores, ganomaly.networks(ganomaly.Config(**SMALL)), state)
+    else:
+        network = autoencoder.networks(autoencoder.Config(**SMALL))
+        run = functools.partial(autoencoder.scores, network, state)
+    together = run(images)
+    turned = run(images[::-1])
+    alone = [run(image[None]) for image in images]
+    for name, values in together.items():
+        assert values.shape == (8,)
+        np.testing.assert_allclose(turned[name][::-1], values, rtol=1e-5)
+        np.testing.assert_allclose([one[name][0] for one in alone], values, rtol=1e-4)
+
+
+def test_samples_come_from_the_average():
+    network = (MLPGenerator(16, features=(16,)), MLPDiscriminator((8,)))
+    method = gan.make(gan.Config(latent=5, average_decay=0.5), network=network)
+    state = method.init(jax.random.key(0), batch(4))
+    after, _ = method.train_step(state, batch(4))
+    latent = jax.random.normal(jax.random.key(1), (3, 5))
+    halfway = jax.tree.map(
+        lambda a, b: (a + b) / 2, state.params["generator"], after.params["generator"]
+    )
+    np.testing.assert_allclose(
+        gan.generate(network[0], after, latent),
+        network[0].apply({"params": halfway}, latent),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"latent": 0}, {"critic_updates": 0}, {"average_decay": 1.0}, {"penalty_weight": 0}]
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        gan.make(gan.Config(**wrong))
