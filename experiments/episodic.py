@@ -177,9 +177,10 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
 
     def sample(key, part):
         images, alphabet = part
-        return episodes.sample_meta_batch(
+        batch = episodes.sample_meta_batch(
             key, images, protocol.train_spec, config.meta_batch, alphabet
         )
+        return episodes.distort(key, batch) if config.augmentation == "affine" else batch
 
     evaluate, draw = evaluation(built.method.eval_step, protocol, mesh)
 

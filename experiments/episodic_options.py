@@ -67,6 +67,8 @@ class Config(Test):
     """Of the training classes."""
     alphabets: Literal["mixed", "one"] = "mixed"
     """Whether the classes of a training episode are all of one alphabet."""
+    augmentation: Literal["none", "affine"] = "none"
+    """Turn, shear, stretch and move each training image a little."""
     meta_batch: int = 16
     """Tasks per outer step."""
     learning_rate: float = 3e-3

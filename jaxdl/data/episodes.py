@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxdl.ops.augmentation import random_affine
+
 Rotations = Literal["none", "random", "classes"]
 Alphabets = Literal["mixed", "one"]
 
@@ -120,6 +122,18 @@ def sample_meta_batch(
     """Draws `tasks` episodes; every leaf of the result has the leading axis [tasks]."""
     keys = jax.random.split(key, tasks)
     return jax.vmap(sample_episode, (0, None, None, None))(keys, images, spec, alphabet)
+
+
+def distort(key: jax.Array, batch: dict[str, Any]) -> dict[str, Any]:
+    """Changes every image of a batch of episodes a little, see `ops.augmentation.random_affine`."""
+    changed = dict(batch)
+    for purpose, part in enumerate(("support", "query")):
+        images = batch[part]["image"]
+        flat = images.reshape(-1, *images.shape[2:])
+        keys = jax.random.split(jax.random.fold_in(key, purpose), len(flat))
+        images = jax.vmap(random_affine)(keys, flat).reshape(images.shape)
+        changed[part] = batch[part] | {"image": images}
+    return changed
 
 
 def choose(

@@ -39,6 +39,8 @@ class Protocol:
     """Whether a training episode's classes are all of one alphabet."""
     eval_alphabets: Alphabets = "mixed"
     """Whether a validation or test episode's are."""
+    augmentation: Literal["none", "affine"] = "none"
+    """What happens to each training image, see `jaxdl.data.episodes.distort`."""
     resize: Resize = "lanczos_grey"
     """How 105 pixels became 28, see `jaxdl.data.sources.load`."""
     normalisation: str = "episode"
@@ -93,6 +95,7 @@ class Protocol:
             + (f" (seed {self.split_seed})" if self.split == "random" else "")
             + f", test rotations {self.eval_rotations}, "
             + ("within alphabets, " if self.eval_alphabets == "one" else "")
+            + ("augmented, " if self.augmentation != "none" else "")
             + f"{self.resize}, "
             + (
                 f"{self.eval_inner_steps} inner steps (trained with {self.inner_steps}), "

@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl.data.episodes import EpisodeSpec, choose, rotate, sample_episode, sample_meta_batch
+from jaxdl.data.episodes import (
+    EpisodeSpec,
+    choose,
+    distort,
+    rotate,
+    sample_episode,
+    sample_meta_batch,
+)
 
 CLASSES, DRAWINGS, SIDE = 12, 20, 6
 # Every drawing says in its pixels which one it is, in every rotation: value 1 + 20 c + d on a
@@ -138,3 +145,19 @@ def test_the_classes_of_an_episode_are_of_one_alphabet_that_is_large_enough(rota
     spec.check(IMAGES, alphabet)
     with pytest.raises(ValueError, match=r"way is 7, but the largest alphabet has only 6 classes"):
         EpisodeSpec(way=7, shot=1, queries=1, alphabets="one").check(IMAGES, alphabet)
+
+
+def test_distortion_changes_every_image_in_its_own_way_and_nothing_else():
+    batch = many(EpisodeSpec(way=3, shot=1, queries=2), episodes=4)
+    for part in ("support", "query"):  # the same image everywhere
+        batch[part]["image"] = np.broadcast_to(
+            np.linspace(0, 1, SIDE * SIDE).reshape(SIDE, SIDE, 1), batch[part]["image"].shape
+        )
+    changed = jax.jit(distort)(jax.random.key(1), batch)
+    every = np.concatenate(
+        [np.reshape(changed[part]["image"], (-1, SIDE * SIDE)) for part in ("support", "query")]
+    )
+    assert len(np.unique(every, axis=0)) == 4 * 9
+    for part in ("support", "query"):
+        np.testing.assert_array_equal(changed[part]["label"], batch[part]["label"])
+    np.testing.assert_array_equal(changed["class"], batch["class"])

@@ -1,0 +1,83 @@
+"""Random changes of training images, to be made inside a compiled step.
+
+Shapes: H W image, C channels.
+"""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+
+def affine(image: jax.Array, matrix: jax.Array, shift: jax.Array) -> jax.Array:
+    """Looks up every pixel of the result at another place of the image.
+
+    A pixel at p, counted from the centre, is taken at `matrix @ p + shift`, interpolated between
+    the four pixels around that place; outside the image there are zeros.
+
+    Args:
+      image: [H, W, C].
+      matrix: [2, 2], of rows and columns.
+      shift: [2], in pixels.
+
+    Returns:
+      [H, W, C].
+
+    >>> image = jnp.arange(9.0).reshape(3, 3, 1)
+    >>> affine(image, jnp.eye(2), jnp.array([0.0, 0.5]))[1, :, 0].tolist()
+    [3.5, 4.5, 2.5]
+    """
+    chex.assert_rank(image, 3)
+    chex.assert_shape([matrix, shift], [(2, 2), (2,)])
+    height, width, channels = image.shape
+    centre = (jnp.array([height, width]) - 1) / 2
+    grid = jnp.stack(jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij"), -1)
+    place = (grid.reshape(-1, 2) - centre) @ matrix.T + centre + shift
+    low = jnp.floor(place)
+    upper_share = place - low
+    flat = image.reshape(-1, channels)
+    total = jnp.zeros_like(flat)
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        corner = low.astype(jnp.int32) + jnp.array([row, column])
+        share = jnp.abs(1 - jnp.array([row, column]) - upper_share).prod(-1)
+        inside = ((corner >= 0) & (corner < jnp.array([height, width]))).all(-1)
+        index = jnp.where(inside, corner[:, 0] * width + corner[:, 1], 0)
+        total += jnp.where(inside, share, 0)[:, None] * flat[index]
+    return total.reshape(image.shape)
+
+
+def random_affine(
+    key: jax.Array,
+    image: jax.Array,
+    *,
+    degrees: float = 10.0,
+    shear: float = 0.3,
+    scale: float = 0.2,
+    shift: float = 1.0,
+) -> jax.Array:
+    """Turns, shears, stretches and moves an image a little, as another hand might have drawn it.
+
+    The ranges are those of Koch et al., 2015, section 3.3, where each change is made half the time;
+    here all are always made, each drawn uniformly.
+
+    Args:
+      key: a typed PRNG key.
+      image: [H, W, C].
+      degrees: the largest angle, either way.
+      shear: the largest shear of rows and of columns, as a tangent.
+      scale: by how much height and width may become smaller or larger, as a share of 1.
+      shift: the largest move, in pixels.
+
+    Returns:
+      [H, W, C].
+    """
+    turn_key, shear_key, scale_key, shift_key = jax.random.split(key, 4)
+
+    def draw(key, limit, shape=()):
+        return jax.random.uniform(key, shape, minval=-limit, maxval=limit)
+
+    angle = jnp.deg2rad(draw(turn_key, degrees))
+    turned = jnp.array([[jnp.cos(angle), -jnp.sin(angle)], [jnp.sin(angle), jnp.cos(angle)]])
+    rows, columns = draw(shear_key, shear, (2,))
+    sheared = jnp.array([[1, rows], [columns, 1]])
+    stretched = jnp.diag(1 / (1 + draw(scale_key, scale, (2,))))
+    return affine(image, turned @ sheared @ stretched, draw(shift_key, shift, (2,)))
