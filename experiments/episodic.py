@@ -117,10 +117,10 @@ def load(config: Test) -> tuple[Any, "Protocol", dict[str, Any]]:
         split_classes(data, config.split, config.split_seed, field)
         for field in ("image", "alphabet")
     )
-    protocol.eval_spec.check(images["test"], alphabets["test"])
     if isinstance(config, Config) and not config.eval_only:
-        protocol.eval_spec.check(images["validation"], alphabets["validation"])
         protocol.train_spec.check(images["train"], alphabets["train"])
+        protocol.eval_spec.check(images["validation"], alphabets["validation"])
+    protocol.eval_spec.check(images["test"], alphabets["test"])
     parts = {part: jax.device_put((images[part], alphabets[part])) for part in images}
     return config, protocol, parts
 
