@@ -123,7 +123,7 @@ class Conv(nn.Module):
                 self.strides,
                 self.padding,
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
-                preferred_element_type=jnp.float32,
+                preferred_element_type=jnp.promote_types(images.dtype, jnp.float32),
             )
             out = max_pool(out, self.max_pool)
         if self.use_bias:
@@ -140,13 +140,14 @@ def _product(places: list[list[jax.Array]], kernel: jax.Array) -> jax.Array:
     """
     batch, height, width, _ = places[0][0].shape
     features = kernel.shape[-1]
+    kind = jnp.promote_types(kernel.dtype, jnp.float32)  # of the sums
     matrix = kernel.reshape(-1, features)
     if kernel.shape[2] == 1:
         # [K, rows]: a copy of one number at a time, along the last axis, would be slow.
         columns = jnp.stack([jnp.stack(tap, 1) for tap in zip(*places, strict=True)])
         columns = columns.reshape(len(columns), -1)
         contraction = (((0,), (0,)), ((), ()))
-        out = lax.dot_general(matrix, columns, contraction, preferred_element_type=jnp.float32)
+        out = lax.dot_general(matrix, columns, contraction, preferred_element_type=kind)
         if len(places) > 1:
             out = largest(out.reshape(features, batch, len(places), -1), 2)
         return out.reshape(features, -1).T.reshape(batch, height, width, features)
@@ -155,9 +156,9 @@ def _product(places: list[list[jax.Array]], kernel: jax.Array) -> jax.Array:
     if matrix.shape[0] > matrix.shape[1]:
         transposed = lax.optimization_barrier(matrix.T)
         contraction = (((1,), (1,)), ((), ()))
-        out = lax.dot_general(rows, transposed, contraction, preferred_element_type=jnp.float32)
+        out = lax.dot_general(rows, transposed, contraction, preferred_element_type=kind)
     else:
-        out = jnp.matmul(rows, matrix, preferred_element_type=jnp.float32)
+        out = jnp.matmul(rows, matrix, preferred_element_type=kind)
     if len(places) > 1:
         out = largest(out.reshape(batch, len(places), -1, features), 1)
     return out.reshape(batch, height, width, features)

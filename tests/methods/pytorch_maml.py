@@ -1,6 +1,6 @@
-"""Makes pytorch.npz: what MAML's loss, adapted parameters and gradient are in PyTorch, in float64.
+"""Makes pytorch_maml.npz: MAML's loss, adapted parameters and gradient in PyTorch, in float64.
 
-    pip install torch && python tests/methods/pytorch.py
+    pip install torch && python tests/methods/pytorch_maml.py
 
 Written from the paper's equations alone, by PyTorch's own convolution, normalisation and automatic
 differentiation: nothing of jaxdl is imported. Shapes as in `jaxdl.methods.fewshot`: N = 5 ways, 2

@@ -1,4 +1,4 @@
-"""MAML against PyTorch's numbers, which pytorch.py beside this file made, all in float64.
+"""MAML against PyTorch's numbers, which pytorch_maml.py beside this file made, all in float64.
 
 In float32 five steps already differ by a thousandth: which entry of a window is the largest may
 turn on the last digit.
@@ -20,7 +20,7 @@ from jaxdl.nn.fewshot import Conv4
 
 @pytest.fixture(scope="module")
 def stored():
-    with np.load(Path(__file__).with_name("pytorch.npz"), allow_pickle=False) as file:
+    with np.load(Path(__file__).with_name("pytorch_maml.npz"), allow_pickle=False) as file:
         return dict(file)
 
 
