@@ -9,17 +9,20 @@ SIDE = 28
 _MAX_PIXELS = 50_000_000  # of an image before it is shrunk
 
 
-def load(folder: str | Path) -> tuple[np.ndarray, np.ndarray, list[Path], list[str]]:
+def load(
+    folder: str | Path, side: int = SIDE
+) -> tuple[np.ndarray, np.ndarray, list[Path], list[str]]:
     """Reads `folder/CLASS/FILE`, or `folder/FILE` for images of unknown class.
 
-    An image is made grey, shrunk to 28 x 28, and turned so that its background is 0: that is the
+    An image is made grey, resized, and turned so that its background is 0: that is the
     side of the middle grey on which most of its border is.
 
     Args:
       folder: where the images are; names that begin with a dot are passed over.
+      side: height and width to which they are resized, in pixels.
 
     Returns:
-      (images [B, 28, 28, 1] float32 in [0, 1]; label int32 [B], -1 where unknown; the files;
+      (images [B, side, side, 1] float32 in [0, 1]; label int32 [B], -1 where unknown; the files;
       the classes' names, sorted).
 
     Raises:
@@ -40,11 +43,16 @@ def load(folder: str | Path) -> tuple[np.ndarray, np.ndarray, list[Path], list[s
     of_class = [file.parent.name if file.parent != folder else None for file in files]
     names = sorted({name for name in of_class if name is not None})
     label = [-1 if name is None else names.index(name) for name in of_class]
-    return np.stack([_drawing(file) for file in files]), np.array(label, np.int32), files, names
+    return (
+        np.stack([_drawing(file, side) for file in files]),
+        np.array(label, np.int32),
+        files,
+        names,
+    )
 
 
-def _drawing(file: Path) -> np.ndarray:
-    """Returns an image as [28, 28, 1], float32 in [0, 1], on a background of 0."""
+def _drawing(file: Path, side: int) -> np.ndarray:
+    """Returns an image as [side, side, 1], float32 in [0, 1], on a background of 0."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -54,7 +62,7 @@ def _drawing(file: Path) -> np.ndarray:
             if "A" in image.getbands():  # what is transparent is paper
                 paper = Image.new("RGBA", image.size, "white")
                 image = Image.alpha_composite(paper, image.convert("RGBA"))
-            small = image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+            small = image.convert("L").resize((side, side), Image.Resampling.LANCZOS)
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise ValueError(f"{file} cannot be read as an image ({error})") from error
     pixels = np.asarray(small, np.float32) / 255

@@ -172,7 +172,7 @@ class Report:
         experiment: str,
         dataset: str,
         protocol: Mapping[str, Any],
-        metrics: Mapping[str, Moments],
+        metrics: Mapping[str, Moments | Mapping[str, Any]],
         seed: int,
         steps: int,
         params_sha256: str,
@@ -184,7 +184,7 @@ class Report:
           experiment: the module that was run.
           dataset: on which the metrics were measured.
           protocol: JSON object: how they were measured.
-          metrics: moments over test episodes, scalar or one per inner step.
+          metrics: moments over test episodes, scalar or one per inner step; or JSON objects.
           seed: of the run.
           steps: taken in training.
           params_sha256: `checkpoint.digest` of the parameters measured.
@@ -197,12 +197,8 @@ class Report:
             "dataset": dataset,
             "protocol": dict(protocol),
             "metrics": {
-                key: {
-                    "mean": np.asarray(moments.mean).tolist(),
-                    "ci95": np.asarray(moments.ci95).tolist(),
-                    "episodes": int(moments.count),
-                }
-                for key, moments in metrics.items()
+                key: _moments(value) if isinstance(value, Moments) else dict(value)
+                for key, value in metrics.items()
             },
             "seed": seed,
             "steps": steps,
@@ -275,6 +271,14 @@ class Report:
         except OSError as error:
             reason = error.strerror or error
             raise WorkdirError(f"cannot write {self.workdir / name}: {reason}") from error
+
+
+def _moments(moments: Moments) -> dict[str, Any]:
+    return {
+        "mean": np.asarray(moments.mean).tolist(),
+        "ci95": np.asarray(moments.ci95).tolist(),
+        "episodes": int(moments.count),
+    }
 
 
 def _tensorboard(folder: Path, step: int) -> Any:

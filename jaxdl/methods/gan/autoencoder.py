@@ -85,6 +85,12 @@ def networks(config: Config) -> nn.Module:
     return Autoencoder(config.size, config.channels, config.latent, config.features)
 
 
+def reconstruct(network: nn.Module, state: TrainState, images: jax.Array) -> jax.Array:
+    """Returns what the network makes of images [B, H, H, C], with the stored statistics."""
+    variables = {"params": state.params, "batch_stats": state.extra}
+    return network.apply(variables, images, use_running_average=True)[0]
+
+
 def scores(network: nn.Module, state: TrainState, images: jax.Array) -> dict[str, jax.Array]:
     """Returns the mean absolute error `reconstruction` of each image, [B], larger being stranger.
 
@@ -95,7 +101,5 @@ def scores(network: nn.Module, state: TrainState, images: jax.Array) -> dict[str
       state: of the training.
       images: [B, H, H, C] in [-1, 1].
     """
-    variables = {"params": state.params, "batch_stats": state.extra}
-    reconstructed, _ = network.apply(variables, images, use_running_average=True)
-    error = jnp.abs(reconstructed - images)
+    error = jnp.abs(reconstruct(network, state, images) - images)
     return {"reconstruction": error.mean(tuple(range(1, error.ndim)))}

@@ -176,6 +176,13 @@ def networks(config: Config) -> tuple[nn.Module, nn.Module]:
     )
 
 
+def reconstruct(
+    network: tuple[nn.Module, nn.Module], state: TrainState, images: jax.Array
+) -> jax.Array:
+    """Returns what the generator makes of images [B, H, H, C], with the stored statistics."""
+    return _running(network[0], state, "generator", images)[0]
+
+
 def scores(
     network: tuple[nn.Module, nn.Module], state: TrainState, images: jax.Array
 ) -> dict[str, jax.Array]:
@@ -193,17 +200,9 @@ def scores(
       `reconstruction`, the mean absolute distance of image and reconstruction; `feature`, the mean
       squared distance of the discriminator's features of them: each [B].
     """
-    generator, discriminator = network
-    running = {
-        name: {"params": state.params[name], "batch_stats": state.extra["statistics"][name]}
-        for name in ("generator", "discriminator")
-    }
-    reconstructed, again, latent = generator.apply(
-        running["generator"], images, use_running_average=True
-    )
+    reconstructed, again, latent = _running(network[0], state, "generator", images)
     real, fake = (
-        discriminator.apply(running["discriminator"], shown, use_running_average=True)[1]
-        for shown in (images, reconstructed)
+        _running(network[1], state, "discriminator", shown)[1] for shown in (images, reconstructed)
     )
 
     def mean(values):
@@ -214,3 +213,8 @@ def scores(
         "reconstruction": mean(jnp.abs(reconstructed - images)),
         "feature": mean((real - fake) ** 2),
     }
+
+
+def _running(module: nn.Module, state: TrainState, name: str, images: jax.Array) -> Any:
+    variables = {"params": state.params[name], "batch_stats": state.extra["statistics"][name]}
+    return module.apply(variables, images, use_running_average=True)

@@ -1,0 +1,68 @@
+"""The labelled images of an experiment: a TFDS data set, or scikit-learn's digits everywhere."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from jaxdl.data import prepare, sources
+
+DataSet = Literal["auto", "digits", "mnist", "fashion_mnist"]
+
+
+def load(
+    dataset: DataSet, *, data_dir: str | Path | None = None, auto: str = "mnist"
+) -> tuple[str, sources.Arrays]:
+    """Loads the images that a user asked for, preparing them when they are not there yet.
+
+    Args:
+      dataset: `mnist` or `fashion_mnist`; `digits`, which comes with scikit-learn; or `auto`, the
+        data set `auto` if it is prepared or can be downloaded, else digits, with a notice on
+        standard output.
+      data_dir: the folder of TFDS directories; None means TFDS_DATA_DIR, or TFDS's own default.
+      auto: see `dataset`.
+
+    Returns:
+      (name, arrays): the data set, and `train` and `test`, each `image` uint8 [n, H, W, 1], ink 255
+      on 0, and `label` int32 [n].
+
+    Raises:
+      ValueError: a data set was asked for and cannot be had, or its files are damaged.
+    """
+    if dataset == "digits":
+        return "digits", digits()
+    name = auto if dataset == "auto" else dataset
+    if not sources.available(name, data_dir):
+        try:
+            prepare.download_and_prepare(name, data_dir)
+        except (ValueError, OSError) as error:
+            if dataset != "auto":
+                raise
+            print(f"{name} cannot be had ({error}); using scikit-learn's digits instead")
+            return "digits", digits()
+    return name, sources.load(name, data_dir=data_dir)
+
+
+def digits() -> sources.Arrays:
+    """Returns scikit-learn's 1,797 handwritten digits of 8 x 8 pixels; the last 360 are `test`."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    image = np.rint(found.images * (255 / 16)).astype(np.uint8)[..., None]
+    label = found.target.astype(np.int32)
+    train, test = slice(None, -360), slice(-360, None)
+    return {
+        name: {"image": image[part], "label": label[part]}
+        for name, part in (("train", train), ("test", test))
+    }
+
+
+def resize(images: np.ndarray, size: int) -> np.ndarray:
+    """Returns images [n, H, W, C] as [n, size, size, C], uint8, interpolated bilinearly."""
+    import jax
+
+    if images.shape[1:3] == (size, size):
+        return images
+    shape = (len(images), size, size, images.shape[-1])
+    resized = jax.image.resize(images.astype(np.float32), shape, "bilinear")
+    return np.rint(np.asarray(resized)).clip(0, 255).astype(np.uint8)

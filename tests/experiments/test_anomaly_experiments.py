@@ -1,0 +1,87 @@
+"""Anomaly detection from the command line to its files, on few steps."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments import ganomaly_score, mnist_autoencoder, mnist_ganomaly
+from jaxdl.data import images
+from jaxdl.train import command
+
+TINY = ("--size", "16", "--features", "4", "--latent", "8", "--epochs", "2", "--resamples", "20")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    argv = (*TINY, "--anomalies", "0", "7", "--workdir", str(folder))
+    module = mnist_ganomaly
+    assert command.run(module.main, module.Config, module.PRESETS, argv=argv) == 0
+    return folder
+
+
+def test_a_run_judges_every_score_and_leaves_its_pictures(finished):
+    result = json.loads((finished / "anomaly-7" / "result.json").read_text())
+    assert set(result["measures"]) == {
+        *("ganomaly latent", "ganomaly reconstruction", "ganomaly feature"),
+        *("autoencoder reconstruction", "pca"),
+    }
+    for row in result["measures"].values():
+        assert 0 <= row["auroc"]["low"] <= row["auroc"]["value"] <= row["auroc"]["high"] <= 1
+        assert row["f1 at maximum"]["threshold"] >= row["f1 at quantile 0.99"]["threshold"]
+    table = (finished / "table.md").read_text()
+    assert "| 0 | " in table
+    assert "| mean | " in table
+    for name in ("scores.png", "ganomaly/strangest.png", "autoencoder/strangest.png"):
+        assert (finished / "anomaly-0" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_another_digit_goes_on_in_the_same_folder(finished):
+    before = (finished / "anomaly-0" / "result.json").read_bytes()
+    argv = (*TINY, "--anomalies", "0", "--workdir", str(finished))
+    module = mnist_ganomaly
+    assert command.run(module.main, module.Config, module.PRESETS, argv=argv) == 0
+    assert (finished / "anomaly-0" / "result.json").read_bytes() == before
+
+
+def test_scores_of_a_folder(finished, tmp_path, capsys):
+    data = images.digits()["test"]
+    for index in range(6):
+        Image.fromarray(data["image"][index, ..., 0]).save(tmp_path / f"{index}.png")
+    Image.fromarray(np.tile([[0, 255], [255, 0]], (8, 8)).astype(np.uint8)).save(tmp_path / "x.png")
+    argv = ("--images", str(tmp_path), "--workdir", str(tmp_path / "out"))
+    argv += ("--checkpoint", str(finished / "anomaly-0" / "ganomaly"))
+    module = ganomaly_score
+    assert command.run(module.main, module.Config, argv=argv) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "scores.csv").read_text().splitlines()))
+    assert len(rows) == 7
+    values = [float(row["score"]) for row in rows]
+    assert values == sorted(values, reverse=True)
+    for row in rows:
+        assert (float(row["scaled"]) >= 0.5) == (row["anomaly"] == "1")
+    assert (tmp_path / "out" / "sheet.png").exists()
+    assert len(list((tmp_path / "out" / "maps").glob("*.png"))) == 7
+    assert "of 7 images are anomalies" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_mistakes_are_one_sentence(finished, tmp_path, capsys):
+    for module, argv, message in (
+        (ganomaly_score, ("--images", str(tmp_path)), "--checkpoint is needed"),
+        (
+            ganomaly_score,
+            ("--images", str(tmp_path), "--checkpoint", str(tmp_path)),
+            "has no trained detector",
+        ),
+        (mnist_autoencoder, ("--anomalies", "12"), "class 12 is not one of several"),
+        (mnist_autoencoder, ("--epochs", "0"), "--epochs must be positive"),
+        (mnist_autoencoder, ("--latent", "9", "--workdir", str(finished)), "other options"),
+    ):
+        if module is mnist_autoencoder and "--workdir" not in argv:
+            argv += ("--workdir", str(tmp_path / "new"))
+        assert command.run(module.main, module.Config, argv=argv) == 2
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
