@@ -1,0 +1,155 @@
+"""Train the classifier by whose features generated images are judged.
+
+python -m experiments.mnist_features                    # scikit-learn's digits
+python -m experiments.mnist_features --dataset mnist
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from jaxdl.train import command
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """A small classifier of digits or garments."""
+
+    dataset: Literal["auto", "digits", "mnist", "fashion_mnist"] = "digits"
+    """Images: scikit-learn's digits, which need no files; MNIST or Fashion-MNIST; or `auto`, MNIST
+    if it is prepared or can be downloaded, else digits."""
+    data_dir: Path | None = None
+    """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    workdir: Path | None = None
+    """Where the results go and a stopped run goes on; by default in runs/."""
+    seed: int = 0
+    """Of the parameters and of the batches."""
+    size: int = 28
+    """Side of the images, in pixels, to which they are enlarged."""
+    steps: int = 2000
+    """Training steps."""
+    batch: int = 128
+    """Images in a step."""
+
+
+class Judge(NamedTuple):
+    """A trained classifier."""
+
+    predict: Any
+    """`images [n, H, W, C] in [-1, 1] -> (probabilities [n, A], features [n, D])`, on the host."""
+    accuracy: float
+    """On the test images."""
+    digest: str
+    """Of its parameters."""
+
+
+def main(config: Config) -> None:
+    """Runs the experiment."""
+    from jaxdl.data import images
+
+    dataset, data = images.load(config.dataset, data_dir=config.data_dir)
+    config = dataclasses.replace(config, dataset=dataset)
+    judge, folder = train(config, data)
+    print(
+        f"mnist_features: {100 * judge.accuracy:.2f} % of {len(data['test']['label'])} test images "
+        f"right ({dataset}, its own test part); see {folder}"
+    )
+
+
+def train(config: Config, data: Any) -> tuple[Judge, Path]:
+    """Trains the classifier, or reads it back; returns it with its folder.
+
+    Args:
+      config: the options, with the name of the data set.
+      data: `train` and `test`, each `image` uint8 [n, H, W, C] and `label` [n].
+    """
+    import jax
+    import numpy as np
+    import optax
+
+    from jaxdl.data.images import resize
+    from jaxdl.methods.supervised import classifier
+    from jaxdl.nn.classify import SmallCNN
+    from jaxdl.train.checkpoint import Checkpoints, digest
+    from jaxdl.train.loop import fit
+    from jaxdl.train.report import Report
+    from jaxdl.train.step import compile_step, data_mesh
+
+    command.require_positive(config, "size", "steps", "batch")
+    report = Report(config.workdir or Path(f"runs/mnist_features-{config.dataset}-{config.size}"))
+    options = {
+        k: v for k, v in dataclasses.asdict(config).items() if k not in ("data_dir", "workdir")
+    }
+    report.check_config(options)
+    network = SmallCNN()
+    rate = optax.cosine_decay_schedule(1e-3, config.steps)
+    method = classifier.make(classifier.Config(), network=network, optimizer=optax.adam(rate))
+    mesh = data_mesh(batch=config.batch)
+    parts = {
+        part: jax.device_put((resize(fields["image"], config.size), fields["label"]))
+        for part, fields in data.items()
+    }
+
+    def sample(key, part):
+        images, label = part
+        index = jax.random.randint(key, (config.batch,), 0, len(images))
+        return {"image": images[index] / 127.5 - 1, "label": label[index]}
+
+    @jax.jit
+    def apply(params, images):
+        logits, features = network.apply({"params": params}, images)
+        return jax.nn.softmax(logits), features
+
+    def predict(params, images):
+        found, at_once = [], 500  # one program for every number of images
+        for first in range(0, len(images), at_once):
+            part = np.asarray(images[first : first + at_once], np.float32)
+            missing = at_once - len(part)
+            padded = np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.float32)])
+            found.append([value[: len(part)] for value in jax.device_get(apply(params, padded))])
+        return tuple(np.concatenate(values) for values in zip(*found, strict=True))
+
+    def accuracy(state):
+        images, label = (np.asarray(leaf) for leaf in parts["test"])
+        probability, _ = predict(state.params, images / 127.5 - 1)
+        return float((probability.argmax(-1) == label).mean())
+
+    call = 20
+    every = max(config.steps // 4 // call, 1) * call
+    state = jax.jit(lambda key: method.init(key, sample(key, parts["train"])))(
+        jax.random.key(config.seed)
+    )
+    with Checkpoints(report.workdir / "checkpoints", keep=1) as checkpoints:
+        state = fit(
+            compile_step(method.train_step, mesh=mesh, sample=sample, steps_per_call=call),
+            state,
+            lambda _: parts["train"],
+            steps=max(config.steps // call, 1) * call,
+            steps_per_call=call,
+            evaluate=lambda state: {"accuracy": accuracy(state)},
+            eval_every=every,
+            log_every=every,
+            checkpoints=checkpoints,
+            report=report,
+            metadata={"config": options},
+            score=None,
+            rate_unit=("images", config.batch),
+        )
+    measured = accuracy(state)
+    report.write_curves()
+    report.write_result(
+        experiment="mnist_features",
+        dataset=config.dataset,
+        protocol={"test": "the data set's own test part", "selection": "last step"},
+        metrics={"accuracy": {"value": measured, "images": len(data["test"]["label"])}},
+        seed=config.seed,
+        steps=int(state.step),
+        params_sha256=digest(state.params),
+    )
+    judge = Judge(lambda images: predict(state.params, images), measured, digest(state.params))
+    return judge, report.workdir
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main, Config))
