@@ -214,6 +214,13 @@ class Report:
         with self._replacing(name) as file:
             figure.savefig(file, format="png", dpi=120)
 
+    def save_image(self, pixels: np.ndarray, name: str) -> None:
+        """Writes grey pixels, uint8 [H, W], as a PNG file, whole or not at all."""
+        from PIL import Image
+
+        with self._replacing(name) as file:
+            Image.fromarray(pixels).save(file, format="png")
+
     def write_curves(
         self,
         name: str = "curves.png",
