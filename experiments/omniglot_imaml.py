@@ -25,6 +25,8 @@ class Config(episodic_options.InnerLoop):
     """Weight of half the squared distance to the initialisation, in the inner loop."""
     cg_steps: int = 5
     """Steps of conjugate gradients."""
+    damping: float = 10.0
+    """Added to the weight of the pull in the system that they solve; 0 for the exact gradient."""
 
 
 def main(config: Config) -> None:

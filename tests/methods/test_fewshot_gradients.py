@@ -167,7 +167,7 @@ def test_imaml_equals_differentiating_through_a_converged_inner_loop():
         data = jax.tree.map(lambda x: x.astype(float) if x.dtype == jnp.float32 else x, data)
         params = jax.tree.map(lambda p: p.astype(float), start())
         config = imaml.Config(
-            way=3, inner_lr=0.1, inner_steps=300, pull=4.0, cg_steps=40, eval_inner_steps=0
+            way=3, inner_lr=0.1, inner_steps=300, pull=4.0, cg_steps=40, damping=0.0
         )
         learner = imaml.learner(config, network=Plain(3))
         got = jax.jit(jax.grad(lambda p: learner.loss(p, (), None, data)[0]))(params)

@@ -40,6 +40,9 @@ class Config(InnerLoop):
     """Lambda: weight of half the squared distance to the initialisation, in the inner loop."""
     cg_steps: int = 5
     """Steps of conjugate gradients."""
+    damping: float = 10.0
+    """Added to lambda in the system that they solve, which is not positive definite where the
+    support loss is far from convex, and then sends training astray; 0 for the exact gradient."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -54,8 +57,8 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
       ValueError: when a setting is out of its range.
     """
     check(config)
-    if config.inner_steps < 1 or config.cg_steps < 1 or not config.pull > 0:
-        raise ValueError(f"steps and pull must be positive, got {config}")
+    if config.inner_steps < 1 or config.cg_steps < 1 or not config.pull > 0 or config.damping < 0:
+        raise ValueError(f"steps, pull and damping must be positive, got {config}")
     kind = "group" if config.normalisation == "group" else "batch"
     network = network or Conv4(config.way, normalisation=kind)
 
@@ -78,7 +81,12 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
         (value, right), gradient = jax.value_and_grad(query_loss, has_aux=True)(adapted)
         gradient = implicit_gradient(
-            support_loss, adapted, support, gradient, pull=config.pull, cg_steps=config.cg_steps
+            support_loss,
+            adapted,
+            support,
+            gradient,
+            pull=config.pull + config.damping,
+            cg_steps=config.cg_steps,
         )
         return with_gradient(value, params, gradient), (extra, {"accuracy": right})
 
