@@ -85,8 +85,12 @@ def run(experiment: str, config: Config, auto: str) -> None:
     command.require_positive(
         config, "batch", "steps", "eval_every", "samples", "features", "generator_rate"
     )
+    call = 10  # steps of one compiled call
+    if config.eval_every % call or config.steps % call:
+        raise ValueError(f"--steps and --eval-every must be multiples of {call}")
     dataset, data = images.load(config.dataset, data_dir=config.data_dir, auto=auto)
     config = dataclasses.replace(config, dataset=dataset)
+    judge_config = _judge(config)
     classes = int(data["train"]["label"].max()) + 1
     settings = dataclasses.replace(
         command.pick(gan.Config, config), classes=classes if config.conditional else 0
@@ -111,7 +115,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
     }
     report = Report(config.workdir or Path(f"runs/{experiment}-{dataset}-seed{config.seed}"))
     report.check_config(options)
-    judge, judged_in = mnist_features.train(_judge(config), data)
+    judge, judged_in = mnist_features.train(judge_config, data)
     real = images.resize(data["train"]["image"], config.size)
     train = jax.device_put((real, data["train"]["label"]))
     mesh = data_mesh(batch=config.batch)
@@ -143,9 +147,6 @@ def run(experiment: str, config: Config, auto: str) -> None:
         probability, _ = judge.predict(generated(state, 1000, 4))
         return measure_classes(probability)
 
-    call = 10
-    if config.eval_every % call or config.steps % call:
-        raise ValueError(f"--steps and --eval-every must be multiples of {call}")
     state = jax.jit(lambda key: method.init(key, sample(key, train)))(jax.random.key(config.seed))
     with Checkpoints(report.workdir / "checkpoints", keep=2) as checkpoints:
         state = fit(
