@@ -10,6 +10,9 @@ from jaxdl.train import runtime
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# They make the numbers that tests compare with, and need PyTorch.
+collect_ignore_glob = ["methods/pytorch_*.py"]
+
 # Fake devices, so that every machine tests what several devices do. Must precede any JAX call.
 jax.config.update("jax_num_cpu_devices", 8)
 # Most tests compile for seconds what then runs for milliseconds.
