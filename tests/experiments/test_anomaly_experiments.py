@@ -17,7 +17,7 @@ TINY = ("--size", "16", "--features", "4", "--latent", "8", "--epochs", "2", "--
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    argv = (*TINY, "--anomalies", "0", "7", "--workdir", str(folder))
+    argv = (*TINY, "--anomalies", "7", "--workdir", str(folder))
     module = mnist_ganomaly
     assert command.run(module.main, module.Config, module.PRESETS, argv=argv) == 0
     return folder
@@ -33,18 +33,18 @@ def test_a_run_judges_every_score_and_leaves_its_pictures(finished):
         assert 0 <= row["auroc"]["low"] <= row["auroc"]["value"] <= row["auroc"]["high"] <= 1
         assert row["f1 at maximum"]["threshold"] >= row["f1 at quantile 0.99"]["threshold"]
     table = (finished / "table.md").read_text()
-    assert "| 0 | " in table
+    assert "| 7 | " in table
     assert "| mean | " in table
     for name in ("scores.png", "ganomaly/strangest.png", "autoencoder/strangest.png"):
-        assert (finished / "anomaly-0" / name).read_bytes().startswith(b"\x89PNG")
+        assert (finished / "anomaly-7" / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_another_digit_goes_on_in_the_same_folder(finished):
-    before = (finished / "anomaly-0" / "result.json").read_bytes()
-    argv = (*TINY, "--anomalies", "0", "--workdir", str(finished))
+def test_the_same_command_again_trains_nothing_and_says_the_same(finished):
+    before = (finished / "anomaly-7" / "result.json").read_bytes()
+    argv = (*TINY, "--anomalies", "7", "--workdir", str(finished))
     module = mnist_ganomaly
     assert command.run(module.main, module.Config, module.PRESETS, argv=argv) == 0
-    assert (finished / "anomaly-0" / "result.json").read_bytes() == before
+    assert (finished / "anomaly-7" / "result.json").read_bytes() == before
 
 
 def test_scores_of_a_folder(finished, tmp_path, capsys):
@@ -53,7 +53,7 @@ def test_scores_of_a_folder(finished, tmp_path, capsys):
         Image.fromarray(data["image"][index, ..., 0]).save(tmp_path / f"{index}.png")
     Image.fromarray(np.tile([[0, 255], [255, 0]], (8, 8)).astype(np.uint8)).save(tmp_path / "x.png")
     argv = ("--images", str(tmp_path), "--workdir", str(tmp_path / "out"))
-    argv += ("--checkpoint", str(finished / "anomaly-0" / "ganomaly"))
+    argv += ("--checkpoint", str(finished / "anomaly-7" / "ganomaly"))
     module = ganomaly_score
     assert command.run(module.main, module.Config, argv=argv) == 0
     rows = list(csv.DictReader((tmp_path / "out" / "scores.csv").read_text().splitlines()))

@@ -79,14 +79,13 @@ def main():
     for kind in FLAT:
         arrays = parameters(rng, kind)
         stored |= {f"{kind}/{name}": array for name, array in arrays.items()}
-        for steps in (1, 5):
-            for first_order in (False, True):
-                case = f"{kind}/{steps}/{'first' if first_order else 'second'}"
-                loss, adapted, gradient = maml(arrays, *data, kind, steps, first_order)
-                stored[f"{case}/loss"] = loss.detach().numpy()
-                for name in arrays:
-                    stored[f"{case}/adapted/{name}"] = adapted[name].detach().numpy()
-                    stored[f"{case}/gradient/{name}"] = gradient[name].numpy()
+        for steps, first_order in ((1, True), (5, False)):
+            case = f"{kind}/{steps}/{'first' if first_order else 'second'}"
+            loss, adapted, gradient = maml(arrays, *data, kind, steps, first_order)
+            stored[f"{case}/loss"] = loss.detach().numpy()
+            for name in arrays:
+                stored[f"{case}/adapted/{name}"] = adapted[name].detach().numpy()
+                stored[f"{case}/gradient/{name}"] = gradient[name].numpy()
     stored = {n: a.astype(np.float32) if a.dtype == float else a for n, a in stored.items()}
     np.savez_compressed(Path(__file__).with_suffix(".npz"), **stored)
 

@@ -27,11 +27,12 @@ def test_learns_and_is_measured(tmp_path):
     state = jax.jit(method.init)(jax.random.key(0), data)
     # Three of twelve images do not count; a third of the others is right by chance.
     padded = data | {"weight": (jnp.arange(12) < 9).astype(float)}
-    before = method.eval_step(state, padded)
+    evaluate = jax.jit(method.eval_step)
+    before = evaluate(state, padded)
     assert before["accuracy"].count == 9
     for _ in range(60):
         state, metrics = step(state, data)
-    assert method.eval_step(state, data)["accuracy"].mean == 1
+    assert evaluate(state, data)["accuracy"].mean == 1
     assert metrics["loss"] < 0.2 * before["loss"].mean
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(state, metadata={})

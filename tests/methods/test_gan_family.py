@@ -133,7 +133,7 @@ def test_a_gan_step_is_its_updates_one_after_the_other():
     """Two critic updates and one of the generator, written out with plain gradients."""
     method = make_gan(optax.sgd(0.1), critic_updates=2, average_decay=0.9)
     data = batch(8)
-    state = method.init(jax.random.key(0), data)
+    state = jax.jit(method.init)(jax.random.key(0), data)
     after, metrics = jax.jit(method.train_step)(state, data)
     generator, discriminator = MLPGenerator(16, features=(16,)), Discriminator(4, "none")
     key = jax.random.fold_in(jax.random.fold_in(state.key, 0), 0)
@@ -155,7 +155,7 @@ def test_a_gan_step_is_its_updates_one_after_the_other():
             of_real = -jnp.log(jax.nn.sigmoid(logits(p_d, real)))
             return (of_real - jnp.log(1 - jax.nn.sigmoid(logits(p_d, fake)))).mean()
 
-        value, gradient = jax.value_and_grad(loss)(p_d)
+        value, gradient = jax.jit(jax.value_and_grad(loss))(p_d)
         values.append(value)
         p_d = descend(p_d, gradient)
     latent = jax.random.normal(jax.random.fold_in(key, 2), (4, 5))
@@ -164,7 +164,7 @@ def test_a_gan_step_is_its_updates_one_after_the_other():
         images = generator.apply({"params": p_g}, latent)
         return -jnp.log(jax.nn.sigmoid(logits(p_d, images))).mean()
 
-    p_g = descend(p_g, jax.grad(generator_loss)(p_g))
+    p_g = descend(p_g, jax.jit(jax.grad(generator_loss))(p_g))
     expected = {"generator": p_g, "discriminator": p_d}
     average = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, state.params["generator"], p_g)
     jax.tree.map(
@@ -177,7 +177,7 @@ def test_a_gan_step_is_its_updates_one_after_the_other():
 def test_a_mapped_axis_is_averaged_over():
     method = make_gan(optax.sgd(0.1), axis_name="devices")
     data = batch(8)
-    state = make_gan(optax.sgd(0.1)).init(jax.random.key(0), data)
+    state = jax.jit(make_gan(optax.sgd(0.1)).init)(jax.random.key(0), data)
     split = jax.tree.map(lambda leaf: leaf.reshape(2, 4, *leaf.shape[1:]), data)
     step = jax.vmap(method.train_step, (None, 0), axis_name="devices")
     after, metrics = jax.jit(step)(state, split)
@@ -189,7 +189,7 @@ def test_a_mapped_axis_is_averaged_over():
 def test_a_discriminator_that_has_won_starts_again_and_is_counted(below):
     method = ganomaly.make(ganomaly.Config(**SMALL, restart_below=below))
     data = batch(4)
-    state, step = method.init(jax.random.key(0), data), jax.jit(method.train_step)
+    state, step = jax.jit(method.init)(jax.random.key(0), data), jax.jit(method.train_step)
     for _ in range(3):
         before, (state, metrics) = state, step(state, data)
     restarts = 3 if below else 0
@@ -205,7 +205,7 @@ def test_ganomaly_updates_both_networks_from_what_they_were():
     config = ganomaly.Config(**SMALL)
     method = ganomaly.make(config, optimizer=pair(optax.sgd(0.05)))
     data = batch(4)
-    state = method.init(jax.random.key(0), data)
+    state = jax.jit(method.init)(jax.random.key(0), data)
     after, metrics = jax.jit(method.train_step)(state, data)
     generator, discriminator = ganomaly.networks(config)
     mutable = ["batch_stats"]
@@ -252,6 +252,7 @@ def test_a_score_depends_on_its_image_alone(case):
     else:
         network = autoencoder.networks(autoencoder.Config(**SMALL))
         run = functools.partial(autoencoder.scores, network, state)
+    run = jax.jit(run)
     together = run(images)
     turned = run(images[::-1])
     alone = [run(image[None]) for image in images]
@@ -264,8 +265,8 @@ def test_a_score_depends_on_its_image_alone(case):
 def test_samples_come_from_the_average():
     network = (MLPGenerator(16, features=(16,)), MLPDiscriminator((8,)))
     method = gan.make(gan.Config(latent=5, average_decay=0.5), network=network)
-    state = method.init(jax.random.key(0), batch(4))
-    after, _ = method.train_step(state, batch(4))
+    state = jax.jit(method.init)(jax.random.key(0), batch(4))
+    after, _ = jax.jit(method.train_step)(state, batch(4))
     latent = jax.random.normal(jax.random.key(1), (3, 5))
     halfway = jax.tree.map(
         lambda a, b: (a + b) / 2, state.params["generator"], after.params["generator"]

@@ -1,5 +1,6 @@
 """GANomaly against PyTorch's numbers, which pytorch_ganomaly.py beside this file made."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -30,10 +31,11 @@ def test_the_networks(stored):
         params = tree(stored, "before/")
         images = jnp.asarray(stored["image"])
         generator, discriminator = ganomaly.networks(CONFIG)
-        mutable = ["batch_stats"]
-        made, _ = generator.apply({"params": params["generator"]}, images, mutable=mutable)
-        judged, _ = discriminator.apply(
-            {"params": params["discriminator"]}, images, mutable=mutable
+        made, judged = (
+            jax.jit(partial(network.apply, mutable=["batch_stats"]))(
+                {"params": params[name]}, images
+            )[0]
+            for name, network in (("generator", generator), ("discriminator", discriminator))
         )
         names = ("reconstructed", "again", "latent", "logit", "features")
         for name, got in zip(names, (*made, *judged), strict=True):

@@ -39,8 +39,7 @@ def assert_close(got, expected):
         np.testing.assert_allclose(got[name], array, atol=1e-5 * scale, rtol=0, err_msg=name)
 
 
-@pytest.mark.parametrize("order", ["first", "second"])
-@pytest.mark.parametrize("steps", [1, 5])
+@pytest.mark.parametrize(("steps", "order"), [(1, "first"), (5, "second")])
 @pytest.mark.parametrize("kind", ["strided", "pooled"])
 def test_loss_adapted_parameters_and_gradient(stored, kind, steps, order):
     with jax.enable_x64(True):

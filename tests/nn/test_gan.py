@@ -1,3 +1,5 @@
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +35,9 @@ def test_ganomaly_has_the_authors_parameters(channels, encoder, decoder, generat
 
 def test_shapes_and_ranges_of_the_autoencoders():
     small = gan.GANomalyGenerator(latent=10, features=4)
-    (reconstructed, again, latent), variables = small.init_with_output(jax.random.key(0), IMAGES)
+    (reconstructed, again, latent), variables = jax.jit(small.init_with_output)(
+        jax.random.key(0), IMAGES
+    )
     assert reconstructed.shape == IMAGES.shape
     assert again.shape == latent.shape == (4, 10)
     assert jnp.abs(reconstructed).max() <= 1
@@ -55,11 +59,19 @@ def test_shapes_of_dcgan(size, classes):
             gan.MLPDiscriminator((8,), classes),
         ),
     ):
-        images, _ = generator.init_with_output(jax.random.key(1), latent, label)
+        key = jax.random.key(1)
+        images, _ = jax.eval_shape(generator.init_with_output, key, latent, label)
         assert images.shape == (4, size, size, 1)
-        assert jnp.abs(images).max() <= 1
-        logits, _ = discriminator.init_with_output(jax.random.key(1), images, label)
+        logits, _ = jax.eval_shape(discriminator.init_with_output, key, images, label)
         assert logits.shape == (4,)
+
+
+def test_generated_images_are_in_range():
+    latent = 9 * jax.random.normal(jax.random.key(0), (4, 16))
+    for generator in (gan.Generator(28, features=4), gan.MLPGenerator(28, features=(8,))):
+        images, _ = jax.jit(generator.init_with_output)(jax.random.key(1), latent)
+        assert jnp.abs(images).max() <= 1
+        assert jnp.unique(images).size > 1000
 
 
 def test_a_label_is_needed_and_matters():
@@ -73,19 +85,20 @@ def test_a_label_is_needed_and_matters():
 
 def test_stored_statistics_make_an_image_independent_of_the_others():
     for module in (gan.Autoencoder(latent=8, features=4), gan.Discriminator(4)):
-        variables = module.init(jax.random.key(0), IMAGES)
-        _, seen = module.apply(variables, IMAGES, mutable=["batch_stats"])
+        variables = jax.jit(module.init)(jax.random.key(0), IMAGES)
+        _, seen = jax.jit(partial(module.apply, mutable=["batch_stats"]))(variables, IMAGES)
         variables = {"params": variables["params"], **seen}
-        together = module.apply(variables, IMAGES, use_running_average=True)
-        alone = module.apply(variables, IMAGES[:1], use_running_average=True)
+        apply = jax.jit(partial(module.apply, use_running_average=True))
+        together, alone = apply(variables, IMAGES), apply(variables, IMAGES[:1])
         jax.tree.map(lambda t, a: np.testing.assert_allclose(t[:1], a, atol=1e-5), together, alone)
 
 
 def test_spectral_normalisation_divides_by_the_largest_singular_values():
     module = gan.Discriminator(4, normalisation="spectral")
-    variables = module.init(jax.random.key(0), IMAGES)
+    variables = jax.jit(module.init)(jax.random.key(0), IMAGES)
+    apply = jax.jit(partial(module.apply, mutable=["batch_stats"]))
     for _ in range(100):
-        _, seen = module.apply(variables, IMAGES, mutable=["batch_stats"])
+        _, seen = apply(variables, IMAGES)
         variables = {"params": variables["params"], **seen}
     kept = {"/".join(map(str, path)): leaf for path, leaf in flat(variables["batch_stats"])}
     kernels = {"/".join(map(str, path)): leaf for path, leaf in flat(variables["params"])}
