@@ -91,8 +91,6 @@ def run(experiment: str, config: Config, names: Sequence[str], auto: str) -> Non
       names: of the detectors: `ganomaly`, `autoencoder`, `pca`.
       auto: the data set that `--dataset auto` means.
     """
-    import numpy as np
-
     from jaxdl.data import anomalies, images
     from jaxdl.train.report import Report
 
@@ -112,11 +110,7 @@ def run(experiment: str, config: Config, names: Sequence[str], auto: str) -> Non
         split = anomalies.split(data, anomaly, config.protocol, config.seed)
         part = Report(report.workdir / f"anomaly-{anomaly}")
         table[anomaly] = _judge(experiment, config, options, names, anomaly, split, part)
-        _write_table(report, table, config)
-    kinds = list(next(iter(table.values())))
-    means = {
-        kind: np.mean([row[kind]["auroc"]["value"] for row in table.values()]) for kind in kinds
-    }
+        means = _write_table(report, table, config)
     shown = ", ".join(f"{kind} {mean:.3f}" for kind, mean in means.items())
     print(
         f"{experiment}: mean AUROC over {len(table)} classes as the anomaly: {shown} ({dataset}, "
@@ -189,6 +183,7 @@ def _train(config, metadata, name, split, folder):
     import jax
     import numpy as np
 
+    from jaxdl.data.images import unit
     from jaxdl.train.checkpoint import Checkpoints
     from jaxdl.train.loop import fit
     from jaxdl.train.report import Report
@@ -257,21 +252,12 @@ def _train(config, metadata, name, split, folder):
 def scorer(made: Detector) -> Callable[["TrainState", Any], dict[str, Any]]:
     """Returns `(state, uint8 images [n, H, W, C]) -> {kind of score: [n]}`."""
     import jax
-    import numpy as np
 
-    at_once = 256  # one program for every number of images
+    from jaxdl.data.images import unit
+    from jaxdl.train.evaluation import map_batches
+
     score = jax.jit(lambda state, images: made.scores(state, unit(images)))
-
-    def score_all(state, images):
-        found = []
-        for first in range(0, len(images), at_once):
-            part = images[first : first + at_once]
-            padded = np.concatenate([part, np.repeat(part[:1], at_once - len(part), 0)])
-            values = jax.device_get(score(state, padded))
-            found.append({kind: value[: len(part)] for kind, value in values.items()})
-        return {kind: np.concatenate([part[kind] for part in found]) for kind in found[0]}
-
-    return score_all
+    return lambda state, images: map_batches(lambda part: score(state, part), images, 256)
 
 
 def thresholds(healthy: Any) -> dict[str, float]:
@@ -285,12 +271,8 @@ def thresholds(healthy: Any) -> dict[str, float]:
     }
 
 
-def unit(images: Any) -> Any:
-    """Returns uint8 images as float32 in [-1, 1]."""
-    return images / 127.5 - 1.0
-
-
 def _write_table(report, table, config):
+    """Writes table.md; returns the mean AUROC of each kind of score."""
     kinds = list(next(iter(table.values())))
     lines = [f"| anomaly | {' | '.join(kinds)} |", f"|---|{'---|' * len(kinds)}"]
     for anomaly, row in table.items():
@@ -298,15 +280,17 @@ def _write_table(report, table, config):
             "{value:.3f} ({low:.3f}-{high:.3f})".format(**row[kind]["auroc"]) for kind in kinds
         )
         lines.append(f"| {anomaly} | {' | '.join(cells)} |")
-    means = (
-        sum(row[kind]["auroc"]["value"] for row in table.values()) / len(table) for kind in kinds
-    )
-    lines.append(f"| mean | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+    means = {
+        kind: sum(row[kind]["auroc"]["value"] for row in table.values()) / len(table)
+        for kind in kinds
+    }
+    lines.append(f"| mean | {' | '.join(f'{mean:.3f}' for mean in means.values())} |")
     report.write_text(
         "table.md",
         f"AUROC (95 % bootstrap interval) on {config.dataset}, {config.protocol} protocol, last "
         f"step, stored statistics, seed {config.seed}.\n\n" + "\n".join(lines) + "\n",
     )
+    return means
 
 
 def _draw_scores(scored, anomalous):

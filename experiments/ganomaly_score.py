@@ -41,6 +41,7 @@ def main(config: Config) -> None:
     import numpy as np
 
     from jaxdl.data import folder
+    from jaxdl.data.images import unit
     from jaxdl.ops.anomaly import scale
     from jaxdl.train.checkpoint import Checkpoints
     from jaxdl.train.report import Report
@@ -81,7 +82,7 @@ def main(config: Config) -> None:
     reconstruct = jax.jit(made.reconstruct)
 
     def sheet(indices):
-        shown = anomaly.unit(images[indices])
+        shown = unit(images[indices])
         return anomaly.draw_sheet(
             shown,
             np.asarray(reconstruct(state, shown)),

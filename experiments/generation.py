@@ -124,7 +124,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
     def sample(key, part):
         every, label = part
         index = jax.random.randint(key, (count,), 0, len(every))
-        return {"image": every[index] / 127.5 - 1, "label": label[index]}
+        return {"image": images.unit(every[index]), "label": label[index]}
 
     @jax.jit
     def generate(state, latent, label):
@@ -164,7 +164,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
             score=None,
             rate_unit=("images", count),
         )
-    metrics = measure(judge, real / 127.5 - 1, generated(state, config.samples, 5))
+    metrics = measure(judge, images.unit(real), generated(state, config.samples, 5))
     report.write_result(
         experiment=experiment,
         dataset=dataset,

@@ -68,10 +68,11 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
     import numpy as np
     import optax
 
-    from jaxdl.data.images import resize
+    from jaxdl.data.images import resize, unit
     from jaxdl.methods.supervised import classifier
     from jaxdl.nn.classify import SmallCNN
     from jaxdl.train.checkpoint import Checkpoints, digest
+    from jaxdl.train.evaluation import map_batches
     from jaxdl.train.loop import fit
     from jaxdl.train.report import Report
     from jaxdl.train.step import compile_step, data_mesh
@@ -94,7 +95,7 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
     def sample(key, part):
         images, label = part
         index = jax.random.randint(key, (config.batch,), 0, len(images))
-        return {"image": images[index] / 127.5 - 1, "label": label[index]}
+        return {"image": unit(images[index]), "label": label[index]}
 
     @jax.jit
     def apply(params, images):
@@ -102,17 +103,11 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
         return jax.nn.softmax(logits), features
 
     def predict(params, images):
-        found, at_once = [], 500  # one program for every number of images
-        for first in range(0, len(images), at_once):
-            part = np.asarray(images[first : first + at_once], np.float32)
-            missing = at_once - len(part)
-            padded = np.concatenate([part, np.zeros((missing, *part.shape[1:]), np.float32)])
-            found.append([value[: len(part)] for value in jax.device_get(apply(params, padded))])
-        return tuple(np.concatenate(values) for values in zip(*found, strict=True))
+        return map_batches(lambda part: apply(params, part), np.asarray(images, np.float32), 500)
 
     def accuracy(state):
         images, label = (np.asarray(leaf) for leaf in parts["test"])
-        probability, _ = predict(state.params, images / 127.5 - 1)
+        probability, _ = predict(state.params, unit(images))
         return float((probability.argmax(-1) == label).mean())
 
     call = 20

@@ -1,7 +1,7 @@
 """The labelled images of an experiment: a TFDS data set, or scikit-learn's digits everywhere."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -55,6 +55,11 @@ def digits() -> sources.Arrays:
         name: {"image": image[part], "label": label[part]}
         for name, part in (("train", train), ("test", test))
     }
+
+
+def unit(images: Any) -> Any:
+    """Returns uint8 images as floating-point ones in [-1, 1]."""
+    return images / 127.5 - 1.0
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:

@@ -65,3 +65,24 @@ def compile_evaluation(
         return jax.tree.map(lambda *leaves: sum(leaves), *parts)
 
     return evaluate
+
+
+def map_batches(function: Callable[[np.ndarray], Any], examples: np.ndarray, size: int) -> Any:
+    """Applies a compiled function to any number of examples with one program.
+
+    Args:
+      function: `[size, ...] -> pytree` of arrays whose first axis is the same examples.
+      examples: [n, ...], n at least 1.
+      size: of a batch; the last one is filled up with its first example.
+
+    Returns:
+      The pytree of NumPy arrays with the first axis n.
+    """
+    found = []
+    for first in range(0, len(examples), size):
+        part = examples[first : first + size]
+        full = np.concatenate([part, np.repeat(part[:1], size - len(part), 0)])
+        found.append(
+            jax.tree.map(lambda leaf, n=part.shape[0]: leaf[:n], jax.device_get(function(full)))
+        )
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *found)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdl.ops.metrics import Moments
-from jaxdl.train.evaluation import compile_evaluation
+from jaxdl.train.evaluation import compile_evaluation, map_batches
 from jaxdl.train.step import data_mesh
 
 DATA = jnp.arange(10.0)
@@ -35,3 +35,19 @@ def test_any_count_and_any_number_of_devices_gives_the_same_examples(count):
         if count > 1:
             half_width = 1.96 * np.std(np.multiply(2, expected), ddof=1) / count**0.5
             np.testing.assert_allclose(got.ci95, half_width, rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 4, 7, 8])
+def test_any_number_of_examples_goes_through_one_program(count):
+    traced = []
+
+    @jax.jit
+    def function(part):
+        traced.append(part.shape)
+        return {"double": 2 * part, "sum": part.sum(1)}
+
+    examples = np.arange(3.0 * count, dtype=np.float32).reshape(count, 3)
+    found = map_batches(function, examples, 4)
+    np.testing.assert_array_equal(found["double"], 2 * examples)
+    np.testing.assert_array_equal(found["sum"], examples.sum(1))
+    assert traced == [(4, 3)]
