@@ -184,16 +184,12 @@ def _train(config, metadata, name, split, folder):
     import numpy as np
 
     from jaxdl.data.images import unit
-    from jaxdl.train.checkpoint import Checkpoints
-    from jaxdl.train.loop import fit
     from jaxdl.train.report import Report
-    from jaxdl.train.step import compile_step, data_mesh
+    from jaxdl.train.training import train
 
     made = detector(name, config)
-    mesh = data_mesh(batch=config.batch)
-    train = jax.device_put(split.train)
     steps_per_call = 10
-    steps = config.epochs * len(train) // config.batch // steps_per_call * steps_per_call
+    steps = config.epochs * len(split.train) // config.batch // steps_per_call * steps_per_call
     every = max(steps // 5 // steps_per_call, 1) * steps_per_call
 
     def sample(key, images):
@@ -202,30 +198,24 @@ def _train(config, metadata, name, split, folder):
 
     score_all = scorer(made)
     report = Report(folder / name)
-    state = jax.jit(lambda key: made.method.init(key, sample(key, train)))(
-        jax.random.key(config.seed)
-    )
     print(f"{folder.name}, {name}:")
-    with Checkpoints(report.workdir / "checkpoints", keep=1) as checkpoints:
-        state = fit(
-            compile_step(
-                made.method.train_step, mesh=mesh, sample=sample, steps_per_call=steps_per_call
-            ),
-            state,
-            lambda _: train,
-            steps=steps,
-            steps_per_call=steps_per_call,
-            evaluate=lambda state: {
-                kind: values.mean() for kind, values in score_all(state, split.validation).items()
-            },
-            eval_every=every,
-            log_every=every,
-            checkpoints=checkpoints,
-            report=report,
-            metadata={"config": metadata},
-            score=None,
-            rate_unit=("images", config.batch),
-        )
+    state = train(
+        made.method,
+        sample,
+        jax.device_put(split.train),
+        batch=config.batch,
+        unit="images",
+        seed=config.seed,
+        steps=steps,
+        steps_per_call=steps_per_call,
+        evaluate=lambda state: {
+            kind: values.mean() for kind, values in score_all(state, split.validation).items()
+        },
+        eval_every=every,
+        log_every=every,
+        report=report,
+        metadata={"config": metadata},
+    )
     validation, test = score_all(state, split.validation), score_all(state, split.test)
     healthy = validation[made.headline]
     report.write_json(

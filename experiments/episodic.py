@@ -162,9 +162,9 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
 
     from jaxdl.data import episodes, pictures
     from jaxdl.train.checkpoint import Checkpoints, digest
-    from jaxdl.train.loop import fit
     from jaxdl.train.report import Report
-    from jaxdl.train.step import compile_step, data_mesh
+    from jaxdl.train.step import data_mesh
+    from jaxdl.train.training import train
 
     command.require_positive(
         config,
@@ -173,7 +173,6 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
     )
     config, protocol, parts = load(config)
     built = build(config, schedule(config))
-    mesh = data_mesh(batch=config.meta_batch)
 
     def sample(key, part):
         images, alphabet = part
@@ -182,7 +181,9 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
         )
         return episodes.distort(key, batch) if config.augmentation == "affine" else batch
 
-    evaluate, draw = evaluation(built.method.eval_step, protocol, mesh)
+    evaluate, draw = evaluation(
+        built.method.eval_step, protocol, data_mesh(batch=config.meta_batch)
+    )
 
     def validate(state):
         measured = evaluate(state, parts["validation"], jax.random.key(1), config.eval_episodes)
@@ -198,32 +199,32 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
         episodic_options.check(trained, options, any_way=built.any_way)
     else:
         report.check_config(options)
-    key = jax.random.key(config.seed)
-    state = jax.jit(lambda key: built.method.init(key, sample(key, parts["train"])))(key)
-    with Checkpoints(report.workdir / "checkpoints") as checkpoints:
-        if config.eval_only:
+    if config.eval_only:
+        template = jax.eval_shape(
+            lambda key: built.method.init(key, sample(key, parts["train"])), jax.random.key(0)
+        )
+        with Checkpoints(report.workdir / "checkpoints") as checkpoints:
             best = checkpoints.best_step() if config.checkpoint == "best" else None
-            state, _ = checkpoints.restore(state, best)
-        else:
-            steps_per_call = math.gcd(config.steps, config.eval_every, config.log_every)
-            step = compile_step(
-                built.method.train_step, mesh=mesh, steps_per_call=steps_per_call, sample=sample
-            )
-            state = fit(
-                step,
-                state,
-                lambda _: parts["train"],
-                steps=config.steps,
-                steps_per_call=steps_per_call,
-                evaluate=validate,
-                eval_every=config.eval_every,
-                log_every=config.log_every,
-                checkpoints=checkpoints,
-                report=report,
-                metadata={"config": options, "protocol": dataclasses.asdict(protocol)},
-                rate_unit=("tasks", config.meta_batch),
-            )
-            report.write_curves(chance=1 / config.way)
+            state, _ = checkpoints.restore(template, best)
+    else:
+        state = train(
+            built.method,
+            sample,
+            parts["train"],
+            batch=config.meta_batch,
+            unit="tasks",
+            seed=config.seed,
+            steps=config.steps,
+            steps_per_call=math.gcd(config.steps, config.eval_every, config.log_every),
+            evaluate=validate,
+            eval_every=config.eval_every,
+            log_every=config.log_every,
+            report=report,
+            metadata={"config": options, "protocol": dataclasses.asdict(protocol)},
+            keep=2,
+            score="accuracy",
+        )
+        report.write_curves(chance=1 / config.way)
 
     test_key = jax.random.key(2)
     measured = evaluate(state, parts["test"], test_key, config.episodes)

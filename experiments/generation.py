@@ -77,10 +77,9 @@ def run(experiment: str, config: Config, auto: str) -> None:
     from jaxdl.data import images
     from jaxdl.methods.gan import gan
     from jaxdl.nn.gan import Discriminator, Generator, MLPDiscriminator, MLPGenerator
-    from jaxdl.train.checkpoint import Checkpoints, digest
-    from jaxdl.train.loop import fit
+    from jaxdl.train.checkpoint import digest
     from jaxdl.train.report import Report
-    from jaxdl.train.step import compile_step, data_mesh
+    from jaxdl.train.training import train
 
     command.require_positive(
         config, "batch", "steps", "eval_every", "samples", "features", "generator_rate"
@@ -117,8 +116,6 @@ def run(experiment: str, config: Config, auto: str) -> None:
     report.check_config(options)
     judge, judged_in = mnist_features.train(judge_config, data)
     real = images.resize(data["train"]["image"], config.size)
-    train = jax.device_put((real, data["train"]["label"]))
-    mesh = data_mesh(batch=config.batch)
     count = config.batch * config.critic_updates
 
     def sample(key, part):
@@ -147,23 +144,21 @@ def run(experiment: str, config: Config, auto: str) -> None:
         probability, _ = judge.predict(generated(state, 1000, 4))
         return measure_classes(probability)
 
-    state = jax.jit(lambda key: method.init(key, sample(key, train)))(jax.random.key(config.seed))
-    with Checkpoints(report.workdir / "checkpoints", keep=2) as checkpoints:
-        state = fit(
-            compile_step(method.train_step, mesh=mesh, sample=sample, steps_per_call=call),
-            state,
-            lambda _: train,
-            steps=config.steps,
-            steps_per_call=call,
-            evaluate=evaluate,
-            eval_every=config.eval_every,
-            log_every=50,
-            checkpoints=checkpoints,
-            report=report,
-            metadata={"config": options},
-            score=None,
-            rate_unit=("images", count),
-        )
+    state = train(
+        method,
+        sample,
+        jax.device_put((real, data["train"]["label"])),
+        batch=config.batch,
+        unit="images",
+        seed=config.seed,
+        steps=config.steps,
+        steps_per_call=call,
+        evaluate=evaluate,
+        eval_every=config.eval_every,
+        log_every=50,
+        report=report,
+        metadata={"config": options},
+    )
     metrics = measure(judge, images.unit(real), generated(state, config.samples, 5))
     report.write_result(
         experiment=experiment,

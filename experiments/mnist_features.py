@@ -71,11 +71,10 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
     from jaxdl.data.images import resize, unit
     from jaxdl.methods.supervised import classifier
     from jaxdl.nn.classify import SmallCNN
-    from jaxdl.train.checkpoint import Checkpoints, digest
+    from jaxdl.train import training
+    from jaxdl.train.checkpoint import digest
     from jaxdl.train.evaluation import map_batches
-    from jaxdl.train.loop import fit
     from jaxdl.train.report import Report
-    from jaxdl.train.step import compile_step, data_mesh
 
     command.require_positive(config, "size", "steps", "batch")
     report = Report(config.workdir or Path(f"runs/mnist_features-{config.dataset}-{config.size}"))
@@ -86,7 +85,6 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
     network = SmallCNN()
     rate = optax.cosine_decay_schedule(1e-3, config.steps)
     method = classifier.make(classifier.Config(), network=network, optimizer=optax.adam(rate))
-    mesh = data_mesh(batch=config.batch)
     parts = {
         part: jax.device_put((resize(fields["image"], config.size), fields["label"]))
         for part, fields in data.items()
@@ -112,25 +110,21 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
 
     call = 20
     every = max(config.steps // 4 // call, 1) * call
-    state = jax.jit(lambda key: method.init(key, sample(key, parts["train"])))(
-        jax.random.key(config.seed)
+    state = training.train(
+        method,
+        sample,
+        parts["train"],
+        batch=config.batch,
+        unit="images",
+        seed=config.seed,
+        steps=max(config.steps // call, 1) * call,
+        steps_per_call=call,
+        evaluate=lambda state: {"accuracy": accuracy(state)},
+        eval_every=every,
+        log_every=every,
+        report=report,
+        metadata={"config": options},
     )
-    with Checkpoints(report.workdir / "checkpoints", keep=1) as checkpoints:
-        state = fit(
-            compile_step(method.train_step, mesh=mesh, sample=sample, steps_per_call=call),
-            state,
-            lambda _: parts["train"],
-            steps=max(config.steps // call, 1) * call,
-            steps_per_call=call,
-            evaluate=lambda state: {"accuracy": accuracy(state)},
-            eval_every=every,
-            log_every=every,
-            checkpoints=checkpoints,
-            report=report,
-            metadata={"config": options},
-            score=None,
-            rate_unit=("images", config.batch),
-        )
     measured = accuracy(state)
     report.write_curves()
     report.write_result(

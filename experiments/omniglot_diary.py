@@ -56,10 +56,10 @@ def main(config: Config) -> None:
     from jaxdl.data import characters, episodes
     from jaxdl.data.protocol import Protocol, split_classes
     from jaxdl.methods.fewshot import maml
-    from jaxdl.train.checkpoint import Checkpoints, digest
-    from jaxdl.train.loop import fit
+    from jaxdl.train.checkpoint import digest
     from jaxdl.train.report import Report
-    from jaxdl.train.step import compile_step, data_mesh
+    from jaxdl.train.step import data_mesh
+    from jaxdl.train.training import train
 
     command.require_positive(config, "steps", "meta_batch", "fixed_episodes", "episodes")
     dataset, data = characters.load(config.dataset, data_dir=config.data_dir)
@@ -68,7 +68,6 @@ def main(config: Config) -> None:
     report.check_config(options)
     splits = split_classes(data, "random")
     parts = {part: jax.device_put((splits[part], None)) for part in ("train", "test")}
-    mesh = data_mesh(batch=config.meta_batch)
     final, curves, digests = {}, {}, {}
     for learner in LEARNERS:
         inner_steps = 1 if learner == "adapted" else 0
@@ -94,7 +93,9 @@ def main(config: Config) -> None:
                 keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(3), which)
             return jax.vmap(episodes.sample_episode, (0, None, None))(keys, part[0], spec)
 
-        evaluate, _ = episodic.evaluation(method.eval_step, protocol, mesh)
+        evaluate, _ = episodic.evaluation(
+            method.eval_step, protocol, data_mesh(batch=config.meta_batch)
+        )
 
         def accuracy(state, count, evaluate=evaluate):
             measured = evaluate(state, parts["test"], jax.random.key(2), count)
@@ -102,27 +103,24 @@ def main(config: Config) -> None:
 
         part = Report(report.workdir / learner)
         every = max(1, config.steps // 10)
-        state = jax.jit(lambda key, m=method, s=sample: m.init(key, s(key, parts["train"])))(
-            jax.random.key(config.seed)
-        )
         print(f"{learner}:")
-        with Checkpoints(part.workdir / "checkpoints", keep=1) as checkpoints:
-            state = fit(
-                compile_step(method.train_step, mesh=mesh, sample=sample, steps_per_call=every),
-                state,
-                lambda _: parts["train"],
-                steps=config.steps - config.steps % every,
-                steps_per_call=every,
-                evaluate=lambda state, a=accuracy: {
-                    "accuracy": a(state, max(1, config.episodes // 4)).mean
-                },
-                eval_every=every,
-                log_every=every,
-                checkpoints=checkpoints,
-                report=part,
-                metadata={"config": options, "protocol": dataclasses.asdict(protocol)},
-                rate_unit=("tasks", config.meta_batch),
-            )
+        state = train(
+            method,
+            sample,
+            parts["train"],
+            batch=config.meta_batch,
+            unit="tasks",
+            seed=config.seed,
+            steps=config.steps - config.steps % every,
+            steps_per_call=every,
+            evaluate=lambda state, a=accuracy: {
+                "accuracy": a(state, max(1, config.episodes // 4)).mean
+            },
+            eval_every=every,
+            log_every=every,
+            report=part,
+            metadata={"config": options, "protocol": dataclasses.asdict(protocol)},
+        )
         final[learner] = accuracy(state, config.episodes)
         curves[learner] = part.rows()
         digests[learner] = digest(state.params)

@@ -52,11 +52,11 @@ def main(config: Config) -> None:
     from jaxdl.data.sinusoids import sample_sinusoid
     from jaxdl.methods.fewshot.inner import adapt
     from jaxdl.ops.metrics import Moments
-    from jaxdl.train.checkpoint import Checkpoints, digest
-    from jaxdl.train.loop import fit
+    from jaxdl.train.checkpoint import digest
     from jaxdl.train.report import Report
-    from jaxdl.train.state import TrainState
-    from jaxdl.train.step import compile_step, gradient_step, map_examples
+    from jaxdl.train.state import Method, TrainState
+    from jaxdl.train.step import gradient_step, map_examples
+    from jaxdl.train.training import train
 
     command.require_positive(
         config, "shot", "steps", "meta_batch", "learning_rate", "inner_lr", "tasks"
@@ -74,6 +74,10 @@ def main(config: Config) -> None:
         del data
         keys = jax.random.split(key, config.meta_batch)
         return jax.vmap(lambda key: sample_sinusoid(key, config.shot, config.shot))(keys)
+
+    def init(key, batch):
+        params = network.init(key, batch["support"]["x"][0])["params"]
+        return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params), (), key)
 
     def train_step(inner_steps):
         def task_loss(params, task):
@@ -105,39 +109,31 @@ def main(config: Config) -> None:
         predicted = jax.vmap(follow, (None, 0))(params, tasks)
         return ((predicted - tasks["query"]["y"][:, None]) ** 2).mean((2, 3))
 
+    def eval_step(state, tasks):
+        return {"loss": Moments.of(errors(state.params, tasks), jnp.ones(config.tasks))}
+
     validation, test = waves(1), waves(2)
     metrics, fits, digests = {}, {}, {}
     for learner, inner_steps in LEARNERS.items():
         part = Report(report.workdir / learner.replace(" ", "_"))
-        params = network.init(jax.random.key(config.seed), jnp.zeros((1, 1)))["params"]
-        state = TrainState(
-            jnp.zeros((), jnp.int32),
-            params,
-            optimizer.init(params),
-            (),
-            jax.random.key(config.seed),
-        )
         every = max(1, config.steps // 10)
         print(f"{learner}:")
-        with Checkpoints(part.workdir / "checkpoints", keep=1) as checkpoints:
-            state = fit(
-                compile_step(train_step(inner_steps), sample=sample, steps_per_call=every),
-                state,
-                lambda _: (),
-                steps=config.steps - config.steps % every,
-                steps_per_call=every,
-                evaluate=lambda state: {
-                    "loss": float(errors(state.params, validation)[:, -1].mean())
-                },
-                eval_every=every,
-                log_every=every,
-                checkpoints=checkpoints,
-                report=part,
-                metadata={"config": options},
-                score=None,
-                rate_unit=("waves", config.meta_batch),
-            )
-        moments = Moments.of(errors(state.params, test), jnp.ones(config.tasks))
+        state = train(
+            Method(init, train_step(inner_steps), eval_step),
+            sample,
+            (),
+            batch=config.meta_batch,
+            unit="waves",
+            seed=config.seed,
+            steps=config.steps - config.steps % every,
+            steps_per_call=every,
+            evaluate=lambda state: {"loss": eval_step(state, validation)["loss"].at(-1).mean},
+            eval_every=every,
+            log_every=every,
+            report=part,
+            metadata={"config": options},
+        )
+        moments = eval_step(state, test)["loss"]
         for step in range(config.eval_inner_steps + 1):
             metrics[f"squared_error/{learner}/after_{step}_steps"] = moments.at(step)
         first = jax.tree.map(lambda leaf: leaf[0], test)
