@@ -191,8 +191,7 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
             name: measured[f"{name}/{built.headline}"].mean[-1] for name in ("loss", "accuracy")
         }
 
-    folder = f"{experiment}-{config.dataset}-{config.way}w{config.shot}s-seed{config.seed}"
-    report = Report(config.workdir or Path("runs") / folder)
+    report = Report(config.workdir or episodic_options.folder(experiment, config))
     options = episodic_options.of_the_run(config)
     if config.eval_only:
         trained = report.config() or {}

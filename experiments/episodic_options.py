@@ -24,7 +24,7 @@ class Test:
     """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
     workdir: Path | None = None
     """Where the results go and a stopped run goes on; by default a folder of runs/ named by the
-    data set, way, shot and seed."""
+    data set, way, shot, seed and switches such as --first-order."""
     way: int = 5
     """Classes in an episode."""
     shot: int = 1
@@ -147,6 +147,21 @@ def stored(config: Config) -> dict[str, Any] | None:
 def of_the_run(config: Any) -> dict[str, Any]:
     """Returns the options that define a run, as a JSON object."""
     return {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
+
+
+def folder(experiment: str, config: Config) -> Path:
+    """Returns the folder of a run that was given none."""
+    switched = [
+        field.name if getattr(config, field.name) else f"no_{field.name}"
+        for field in dataclasses.fields(config)
+        if isinstance(field.default, bool)
+        and field.name not in NOT_OF_THE_RUN
+        and getattr(config, field.name) != field.default
+    ]
+    shape = f"{config.way}w{config.shot}s"
+    return Path("runs") / "-".join(
+        [experiment, config.dataset, shape, f"seed{config.seed}", *switched]
+    )
 
 
 def check(trained: dict[str, Any], tested: dict[str, Any], *, any_way: bool) -> None:

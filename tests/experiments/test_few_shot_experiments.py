@@ -1,8 +1,10 @@
 """Every few-shot experiment, from the command line to its files, on a few glyphs."""
 
+import dataclasses
 import importlib
 import json
 import pkgutil
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +56,11 @@ def test_baselines_are_better_than_chance(tmp_path, capsys):
     last = capsys.readouterr().out.splitlines()[-1]
     assert "nearest neighbour" in last
     assert str(tmp_path) in last
+
+
+def test_switches_name_the_folder_of_a_run():
+    maml = importlib.import_module("experiments.omniglot_maml").Config(dataset="glyphs", shot=5)
+    switched = dataclasses.replace(maml, first_order=True, bfloat16=True, eval_only=True)
+    folders = [str(episodic_options.folder("omniglot_maml", c)) for c in (maml, switched)]
+    plain = str(Path("runs/omniglot_maml-glyphs-5w5s-seed0"))
+    assert sorted(folders) == [plain, f"{plain}-bfloat16-first_order"]
