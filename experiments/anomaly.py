@@ -204,6 +204,7 @@ def _train(config, metadata, name, split, folder):
         sample,
         jax.device_put(split.train),
         batch=config.batch,
+        independent=False,
         unit="images",
         seed=config.seed,
         steps=steps,

@@ -149,6 +149,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
         sample,
         jax.device_put((real, data["train"]["label"])),
         batch=config.batch,
+        independent=False,
         unit="images",
         seed=config.seed,
         steps=config.steps,

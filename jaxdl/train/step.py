@@ -132,16 +132,23 @@ def map_examples(
     return mapped
 
 
-def data_mesh(devices: int | None = None, *, batch: int | None = None) -> Mesh:
+def data_mesh(
+    devices: int | None = None, *, batch: int | None = None, independent: bool = True
+) -> Mesh:
     """Returns the 1-D mesh `("data",)` by which a batch is shared.
 
     Args:
       devices: how many; None for all of them.
       batch: size of the batch. On CPUs, where the devices are cores, the mesh then has as many as
         can share it evenly; elsewhere a batch that all devices cannot share is an error later.
+      independent: whether the examples meet nowhere but in the gradient, as tasks do. Where batch
+        statistics bring them together, several times in a layer, CPU devices would wait for one
+        another more than they compute: the mesh is then one device, whose cores share products.
     """
     devices = devices or jax.device_count()
     if batch is not None and jax.default_backend() == "cpu":
+        if not independent:
+            devices = 1
         devices = max(count for count in range(1, devices + 1) if batch % count == 0)
     # Explicit axes, the default of make_mesh, break Linen modules and optax losses.
     return jax.make_mesh((devices,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))

@@ -28,6 +28,7 @@ def train(
     report: Report,
     metadata: Mapping[str, Any],
     keep: int = 1,
+    independent: bool = True,
     score: str | None = None,
 ) -> TrainState:
     """Trains a method on all devices that can share a batch; goes on where the folder stopped.
@@ -47,6 +48,7 @@ def train(
       report: the folder of the run; the checkpoints are in `checkpoints` there.
       metadata: stored in each checkpoint.
       keep: the newest checkpoints that are kept.
+      independent: whether examples meet nowhere but in the gradient, see `data_mesh`.
       score: the metric by which the best checkpoint is kept too; None for none.
 
     Returns:
@@ -55,7 +57,7 @@ def train(
     state = jax.jit(lambda key: method.init(key, sample(key, data)))(jax.random.key(seed))
     step = compile_step(
         method.train_step,
-        mesh=data_mesh(batch=batch),
+        mesh=data_mesh(batch=batch, independent=independent),
         sample=sample,
         steps_per_call=steps_per_call,
     )
