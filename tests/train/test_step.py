@@ -137,6 +137,7 @@ def test_mapped_examples_equal_a_loop(microbatch, devices):
 
 def test_the_mesh_of_a_batch_has_as_many_cores_as_can_share_it():
     assert [data_mesh(batch=size).size for size in (16, 12, 7, 1)] == [8, 6, 7, 1]
+    assert data_mesh(batch=16, independent=False).size == 1
 
 
 def test_several_steps_a_call_equal_single_ones():

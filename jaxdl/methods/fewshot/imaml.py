@@ -30,7 +30,7 @@ from jaxdl.nn.fewshot import Conv4
 class Config(InnerLoop):
     """What defines iMAML; the defaults are meant for 5-way Omniglot."""
 
-    inner_lr: float = 0.1
+    inner_lr: float = 0.03
     """Learning rate of the inner loop, on a mean loss."""
     inner_steps: int = 16
     """Inner gradient steps in training (S)."""
