@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from experiments import anomaly_pictures, image_options
 from jaxdl.train import command
 
 if TYPE_CHECKING:  # JAX would slow --help down
@@ -15,24 +16,14 @@ NOT_OF_THE_RUN = ("preset", "data_dir", "workdir", "anomalies")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(image_options.Config):
     """Options of every anomaly-detection experiment."""
 
-    dataset: Literal["auto", "digits", "mnist", "fashion_mnist"] = "digits"
-    """Images: scikit-learn's digits, which need no files; MNIST or Fashion-MNIST; or `auto`, the
-    data set of the experiment's name if it is prepared or can be downloaded, else digits."""
-    data_dir: Path | None = None
-    """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
-    workdir: Path | None = None
-    """Where the results go and a stopped run goes on; by default a folder of runs/ named by the
-    data set, protocol and seed."""
     anomalies: tuple[int, ...] = tuple(range(10))
     """Classes that are the anomaly, in turn."""
     protocol: Literal["pooled", "official"] = "pooled"
     """`pooled`: 80 % of the healthy images of both parts of the data set for training, the rest and
     all anomalies for the test, as published; `official`: the data set's own parts."""
-    seed: int = 0
-    """Of the division, the parameters and the training batches."""
     size: int = 32
     """Side of the images, in pixels, to which they are enlarged: 16, 32, ..."""
     latent: int = 100
@@ -111,6 +102,22 @@ def run(experiment: str, config: Config, names: Sequence[str], auto: str) -> Non
         part = Report(report.workdir / f"anomaly-{anomaly}")
         table[anomaly] = _judge(experiment, config, options, names, anomaly, split, part)
         means = _write_table(report, table, config)
+    protocol = {"protocol": config.protocol, "selection": "last step", "statistics": "stored"}
+    report.write_json(
+        "result.json",
+        {
+            "experiment": experiment,
+            "dataset": dataset,
+            "protocol": protocol,
+            "mean_auroc": means,
+            "auroc": {
+                anomaly: {kind: measures["auroc"] for kind, measures in row.items()}
+                for anomaly, row in table.items()
+            },
+            "seed": config.seed,
+        },
+    )
+    report.save_figure(anomaly_pictures.draw_measures(table), "auroc.png")
     shown = ", ".join(f"{kind} {mean:.3f}" for kind, mean in means.items())
     print(
         f"{experiment}: mean AUROC over {len(table)} classes as the anomaly: {shown} ({dataset}, "
@@ -157,7 +164,7 @@ def _judge(experiment, config, options, names, anomaly, split, report):
             "measures": measured,
         },
     )
-    report.save_figure(_draw_scores(scored, split.anomalous), "scores.png")
+    report.save_figure(anomaly_pictures.draw_scores(scored, split.anomalous), "scores.png")
     return measured
 
 
@@ -236,7 +243,8 @@ def _train(config, metadata, name, split, folder):
         for strange in split.anomalous[strangest]
     ]
     reconstructed = jax.jit(made.reconstruct)(state, shown)
-    report.save_figure(draw_sheet(shown, np.asarray(reconstructed), titles), "strangest.png")
+    sheet = anomaly_pictures.draw_sheet(shown, np.asarray(reconstructed), titles)
+    report.save_figure(sheet, "strangest.png")
     return {kind: (validation[kind], test[kind]) for kind in test}
 
 
@@ -282,48 +290,3 @@ def _write_table(report, table, config):
         f"step, stored statistics, seed {config.seed}.\n\n" + "\n".join(lines) + "\n",
     )
     return means
-
-
-def _draw_scores(scored, anomalous):
-    """Draws, for each kind of score, how healthy images and anomalies are distributed, and ROCs."""
-    from matplotlib.figure import Figure
-    from sklearn.metrics import roc_curve
-
-    figure = Figure(figsize=(3.2 * (len(scored) + 1), 3), layout="constrained")
-    panels = figure.subplots(1, len(scored) + 1)
-    for axes, (kind, (_, test)) in zip(panels, scored.items(), strict=False):
-        axes.hist(
-            [test[~anomalous], test[anomalous]], 40, density=True, label=["healthy", "anomaly"]
-        )
-        axes.set(title=kind, yticks=[], xlabel="score")
-        alarms, hits, _ = roc_curve(anomalous, test)
-        panels[-1].plot(alarms, hits, label=kind)
-    panels[0].legend(fontsize=7)
-    panels[-1].set(xlabel="false alarms", ylabel="hits", title="ROC")
-    panels[-1].legend(fontsize=7)
-    return figure
-
-
-def draw_sheet(images: Any, reconstructed: Any, titles: Sequence[tuple[str, str]]) -> Any:
-    """Draws images, their reconstructions and the absolute errors, one column each.
-
-    Args:
-      images: [n, H, W, C] in [-1, 1].
-      reconstructed: the same shape.
-      titles: a text and a colour for each image.
-    """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(0.8 * len(images) + 0.4, 2.7))
-    grid = figure.subplots(3, len(images), squeeze=False)
-    figure.subplots_adjust(0.02, 0.02, 0.98, 0.88, wspace=0.1, hspace=0.1)
-    for column, (text, colour) in enumerate(titles):
-        pair = images[column], reconstructed[column]
-        for row, image in enumerate(pair):
-            grid[row, column].imshow((1 - image.mean(-1)) / 2, cmap="gray", vmin=0, vmax=1)
-        error = abs(pair[0] - pair[1]).mean(-1)
-        grid[2, column].imshow(error, cmap="inferno", vmin=0, vmax=2)
-        grid[0, column].set_title(text, fontsize=7, color=colour)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    return figure

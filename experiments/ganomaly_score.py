@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from experiments import anomaly
+from experiments import anomaly, anomaly_pictures
 from jaxdl.train import command
 
 
@@ -83,7 +83,7 @@ def main(config: Config) -> None:
 
     def sheet(indices):
         shown = unit(images[indices])
-        return anomaly.draw_sheet(
+        return anomaly_pictures.draw_sheet(
             shown,
             np.asarray(reconstruct(state, shown)),
             [

@@ -4,27 +4,17 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments import mnist_features
+from experiments import image_options, mnist_features
 from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(image_options.Config):
     """Options of every GAN."""
 
-    dataset: Literal["auto", "digits", "mnist", "fashion_mnist"] = "digits"
-    """Images: scikit-learn's digits, which need no files; MNIST or Fashion-MNIST; or `auto`, the
-    data set of the experiment's name if it is prepared or can be downloaded, else digits."""
-    data_dir: Path | None = None
-    """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
-    workdir: Path | None = None
-    """Where the results go and a stopped run goes on; by default a folder of runs/ named by the
-    data set and seed."""
     judge: Path | None = None
     """Folder of the classifier that judges, see experiments.mnist_features; by default one in
     runs/, which is trained first when it is not there."""
-    seed: int = 0
-    """Of the parameters, the batches and the latent vectors."""
     network: Literal["dcgan", "mlp"] = "dcgan"
     """Convolutions or dense layers."""
     size: int = 28

@@ -7,24 +7,16 @@ python -m experiments.mnist_features --dataset mnist
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+from experiments import image_options
 from jaxdl.train import command
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(image_options.Config):
     """A small classifier of digits or garments."""
 
-    dataset: Literal["auto", "digits", "mnist", "fashion_mnist"] = "digits"
-    """Images: scikit-learn's digits, which need no files; MNIST or Fashion-MNIST; or `auto`, MNIST
-    if it is prepared or can be downloaded, else digits."""
-    data_dir: Path | None = None
-    """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
-    workdir: Path | None = None
-    """Where the results go and a stopped run goes on; by default in runs/."""
-    seed: int = 0
-    """Of the parameters and of the batches."""
     size: int = 28
     """Side of the images, in pixels, to which they are enlarged."""
     steps: int = 2000

@@ -3,13 +3,18 @@
 import csv
 import json
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import ganomaly_score, mnist_autoencoder, mnist_ganomaly
+from experiments import anomaly, ganomaly_score, mnist_autoencoder, mnist_ganomaly
 from jaxdl.data import images
+from jaxdl.ops.anomaly import auroc
 from jaxdl.train import command
+from jaxdl.train.checkpoint import Checkpoints
+from jaxdl.train.report import Report
 
 TINY = ("--size", "16", "--features", "4", "--latent", "8", "--epochs", "2", "--resamples", "20")
 
@@ -32,6 +37,11 @@ def test_a_run_judges_every_score_and_leaves_its_pictures(finished):
     for row in result["measures"].values():
         assert 0 <= row["auroc"]["low"] <= row["auroc"]["value"] <= row["auroc"]["high"] <= 1
         assert row["f1 at maximum"]["threshold"] >= row["f1 at quantile 0.99"]["threshold"]
+    whole = json.loads((finished / "result.json").read_text())
+    assert whole["mean_auroc"] == {
+        kind: row["auroc"]["value"] for kind, row in result["measures"].items()
+    }
+    assert (finished / "auroc.png").stat().st_size > 0
     table = (finished / "table.md").read_text()
     assert "| 7 | " in table
     assert "| mean | " in table
@@ -45,6 +55,28 @@ def test_the_same_command_again_trains_nothing_and_says_the_same(finished):
     module = mnist_ganomaly
     assert command.run(module.main, module.Config, module.PRESETS, argv=argv) == 0
     assert (finished / "anomaly-7" / "result.json").read_bytes() == before
+
+
+def test_sorted_and_shuffled_tests_give_one_auroc(finished):
+    config = mnist_ganomaly.Config(**Report(finished).config())
+    made = anomaly.detector("ganomaly", config)
+    data = images.digits()["test"]
+    shown = images.resize(data["image"], config.size)
+    template = jax.eval_shape(
+        made.method.init, jax.random.key(0), {"image": jnp.zeros((1, *shown.shape[1:]))}
+    )
+    with Checkpoints(finished / "anomaly-7" / "ganomaly" / "checkpoints") as checkpoints:
+        state, _ = checkpoints.restore(template)
+    by_label = np.argsort(data["label"], kind="stable")
+    shuffled = np.random.default_rng(0).permutation(len(shown))
+    aurocs = [
+        {
+            kind: auroc(scores, data["label"][order] == 7)
+            for kind, scores in anomaly.scorer(made)(state, shown[order]).items()
+        }
+        for order in (by_label, shuffled)
+    ]
+    assert aurocs[0] == aurocs[1]
 
 
 def test_scores_of_a_folder(finished, tmp_path, capsys):
