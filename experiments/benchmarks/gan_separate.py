@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxdl.methods.gan.gan import averaged
 from jaxdl.train.state import step_key
 
 ADAM = optax.adam(2e-4, b1=0.5)
@@ -99,8 +100,12 @@ def gan(config: Any, networks: Any) -> tuple[Callable, Callable]:
 
         (value, seen), gradient = jax.value_and_grad(loss, has_aux=True)(state.params["generator"])
         state = _updated(state, "generator", gradient)
-        average = optax.incremental_update(
-            state.params["generator"], state.extra["average"], 1 - config.average_decay
+        average = averaged(
+            state.extra["average"],
+            state.params["generator"],
+            seen,
+            state.step,
+            config.average_decay,
         )
         extra = state.extra | {"generator": seen, "average": average}
         return state._replace(step=state.step + 1, extra=extra), {"generator_loss": value}

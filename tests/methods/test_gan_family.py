@@ -166,10 +166,11 @@ def test_a_gan_step_is_its_updates_one_after_the_other():
 
     p_g = descend(p_g, jax.jit(jax.grad(generator_loss))(p_g))
     expected = {"generator": p_g, "discriminator": p_d}
-    average = jax.tree.map(lambda old, new: 0.9 * old + 0.1 * new, state.params["generator"], p_g)
+    # Of the first step a tenth is kept.
+    average = jax.tree.map(lambda old, new: 0.1 * old + 0.9 * new, state.params["generator"], p_g)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
-        (after.params, after.extra["average"], metrics["discriminator_loss"]),
+        (after.params, after.extra["average"]["params"], metrics["discriminator_loss"]),
         (expected, average, sum(values) / 2),
     )
 
@@ -264,18 +265,27 @@ def test_a_score_depends_on_its_image_alone(case):
 
 def test_samples_come_from_the_average():
     network = (MLPGenerator(16, features=(16,)), MLPDiscriminator((8,)))
-    method = gan.make(gan.Config(latent=5, average_decay=0.5), network=network)
+    method = gan.make(gan.Config(latent=5), network=network)
     state = jax.jit(method.init)(jax.random.key(0), batch(4))
     after, _ = jax.jit(method.train_step)(state, batch(4))
     latent = jax.random.normal(jax.random.key(1), (3, 5))
-    halfway = jax.tree.map(
-        lambda a, b: (a + b) / 2, state.params["generator"], after.params["generator"]
+    # Of the first step a tenth is kept, (1 + 0) / (10 + 0).
+    moved = jax.tree.map(
+        lambda a, b: 0.1 * a + 0.9 * b, state.params["generator"], after.params["generator"]
     )
     np.testing.assert_allclose(
         gan.generate(network[0], after, latent),
-        network[0].apply({"params": halfway}, latent),
+        network[0].apply({"params": moved}, latent),
         atol=1e-6,
     )
+
+
+def test_the_average_keeps_its_share_of_parameters_and_statistics():
+    old = {"params": jnp.array([1.0]), "batch_stats": jnp.array([10.0])}
+    for step, decay, keep in ((0, 0.9, 0.1), (8, 0.9, 0.5), (10_000, 0.9, 0.9), (8, 0.0, 0.0)):
+        now = gan.averaged(old, jnp.array([3.0]), jnp.array([20.0]), jnp.array(step), decay)
+        np.testing.assert_allclose(now["params"], keep * 1 + (1 - keep) * 3, rtol=1e-6)
+        np.testing.assert_allclose(now["batch_stats"], keep * 10 + (1 - keep) * 20, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ class Config:
     critic_updates: int = 1
     """Updates of the discriminator in a step (U)."""
     average_decay: float = 0.999
-    """Share of the generator's averaged parameters that a step keeps; 0 for no average."""
+    """Share of the generator's averaged parameters that a step keeps; fewer in the first steps, see
+    `averaged`; 0 for no average."""
     classes: int = 0
     """Classes by which images are generated and judged; 0 for none."""
 
@@ -183,8 +184,8 @@ def make(
             {
                 "generator": statistics_g,
                 "discriminator": statistics_d,
-                "average": optax.incremental_update(
-                    params_g, extra["average"], 1 - config.average_decay
+                "average": averaged(
+                    extra["average"], params_g, statistics_g, state.step, config.average_decay
                 ),
             },
             state.key,
@@ -206,7 +207,13 @@ def make(
             jnp.zeros((), jnp.int32),
             params,
             {name: optimizers[name].init(params[name]) for name in params},
-            {**statistics, "average": params["generator"]},
+            {
+                **statistics,
+                "average": {
+                    "params": params["generator"],
+                    "batch_stats": statistics["generator"],
+                },
+            },
             state_key,
         )
 
@@ -241,7 +248,7 @@ def networks(config: Config) -> tuple[nn.Module, nn.Module]:
 def generate(
     generator: nn.Module, state: TrainState, latent: jax.Array, label: Any = None
 ) -> jax.Array:
-    """Generates images [B, H, W, C] with the averaged parameters and the stored statistics.
+    """Generates images [B, H, W, C] with the averaged parameters and statistics.
 
     Args:
       generator: the network that `make` was given.
@@ -249,8 +256,28 @@ def generate(
       latent: [B, Z].
       label: int [B] when there are classes.
     """
-    variables = {"params": state.extra["average"], "batch_stats": state.extra["generator"]}
-    return generator.apply(variables, latent, label, use_running_average=True)
+    return generator.apply(state.extra["average"], latent, label, use_running_average=True)
+
+
+def averaged(
+    average: Any, params: Any, statistics: Any, step: jax.Array, decay: float
+) -> dict[str, Any]:
+    """Moves the average of a generator's variables towards what they are now.
+
+    The statistics of batch normalisation are averaged like the parameters, which they would not fit
+    otherwise.
+
+    Args:
+      average: `{"params", "batch_stats"}`.
+      params: of the generator.
+      statistics: its `batch_stats`.
+      step: int [], taken before this one, t.
+      decay: share of the average that is kept, or (1 + t) / (10 + t) if that is less, so that the
+        initial parameters do not stay in the average for long.
+    """
+    keep = jnp.minimum(decay, (1 + step) / (10 + step))
+    now = {"params": params, "batch_stats": statistics}
+    return jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, now)
 
 
 def check(config: Config) -> None:
