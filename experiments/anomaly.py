@@ -4,7 +4,9 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
 
 from experiments import anomaly_pictures, image_options
 from jaxdl.train import command
@@ -19,7 +21,7 @@ NOT_OF_THE_RUN = ("preset", "data_dir", "workdir", "anomalies")
 class Config(image_options.Config):
     """Options of every anomaly-detection experiment."""
 
-    anomalies: tuple[int, ...] = tuple(range(10))
+    anomalies: Annotated[tuple[int, ...], tyro.conf.arg(aliases=("--digits",))] = tuple(range(10))
     """Classes that are the anomaly, in turn."""
     protocol: Literal["pooled", "official"] = "pooled"
     """`pooled`: 80 % of the healthy images of both parts of the data set for training, the rest and

@@ -107,7 +107,7 @@ def test_mistakes_are_one_sentence(finished, tmp_path, capsys):
             ("--images", str(tmp_path), "--checkpoint", str(tmp_path)),
             "has no trained detector",
         ),
-        (mnist_autoencoder, ("--anomalies", "12"), "class 12 is not one of several"),
+        (mnist_autoencoder, ("--digits", "12"), "class 12 is not one of several"),
         (mnist_autoencoder, ("--epochs", "0"), "--epochs must be positive"),
         (mnist_autoencoder, ("--latent", "9", "--workdir", str(finished)), "other options"),
     ):
