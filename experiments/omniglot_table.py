@@ -139,8 +139,8 @@ RUNS = [
     Run(
         "ProtoNet, Vinyals split, longer",
         "omniglot_protonet",
-        "--split vinyals --rotations classes --eval-rotations classes --learning-rate 2e-3 "
-        "--steps 12000 --eval-every 1000",
+        "--network conv4_pooled --split vinyals --rotations classes --eval-rotations classes "
+        "--augmentation affine --learning-rate 2e-3 --steps 4500 --eval-every 500",
         COLUMNS,
         "hour",
     ),
