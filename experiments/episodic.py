@@ -196,9 +196,6 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
     if config.eval_only:
         trained = report.config() or {}
         episodic_options.check(trained, options, any_way=built.any_way)
-    else:
-        report.check_config(options)
-    if config.eval_only:
         template = jax.eval_shape(
             lambda key: built.method.init(key, sample(key, parts["train"])), jax.random.key(0)
         )
@@ -206,6 +203,7 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
             best = checkpoints.best_step() if config.checkpoint == "best" else None
             state, _ = checkpoints.restore(template, best)
     else:
+        report.check_config(options)
         state = train(
             built.method,
             sample,

@@ -144,7 +144,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
             "judge": str(judged_in),
             "judge_sha256": judge.digest,
             "judge_accuracy": judge.accuracy,
-            "sampled_from": "averaged parameters, stored statistics, last step",
+            "sampled_from": "averaged parameters and statistics, last step",
         },
         metrics=metrics,
         seed=config.seed,

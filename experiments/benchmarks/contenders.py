@@ -3,8 +3,10 @@
 import dataclasses
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from experiments.benchmarks import timing
 
 # Small enough that rounding errors do not grow from inner step to inner step.
 INNER_LR = 0.05
@@ -157,6 +159,22 @@ def ceiling() -> dict[str, Any]:
 
         contenders["matrix product, PyTorch"] = torch_peers.matmul(side)
     return {"contenders": contenders, "flop": 2 * side**3}
+
+
+def race_with_products(
+    contenders: Mapping[str, Callable[[], object]], rounds: int, title: str
+) -> tuple[dict[str, list[float]], list[float]]:
+    """Races warm contenders and matrix products.
+
+    Returns:
+      The seconds of each round by contender, and the FLOP per second of the faster product in each
+      round, which is what the machine can do at that moment.
+    """
+    limit = ceiling()
+    timing.warm(limit["contenders"])
+    seconds = timing.race({**contenders, **limit["contenders"]}, rounds, title)
+    products = [seconds.pop(name) for name in limit["contenders"]]
+    return seconds, [limit["flop"] / min(of_round) for of_round in zip(*products, strict=True)]
 
 
 def check_equal(values: dict[str, tuple[float, float]]) -> None:

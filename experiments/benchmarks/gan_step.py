@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks import timing
-from experiments.benchmarks.contenders import ceiling, torch_is_installed
+from experiments.benchmarks.contenders import race_with_products, torch_is_installed
 from jaxdl.train import command
 
 SIZES = {"GANomaly": 32, "DCGAN": 28}
@@ -64,11 +64,7 @@ def main(config: Config) -> None:
         name = f"{kind}, {features} channels"
         contenders, flop = make(kind, features, config.batch, config.iterations)
         check_equal(kind, timing.warm(contenders))
-        limit = ceiling()
-        timing.warm(limit["contenders"])
-        seconds = timing.race(contenders | limit["contenders"], config.rounds, name)
-        products = [seconds.pop(product) for product in limit["contenders"]]
-        limits = [min(of_round) for of_round in zip(*products, strict=True)]
+        seconds, limits = race_with_products(contenders, config.rounds, name)
         images = config.batch * config.iterations
         print(f"\n{name}, batch {config.batch}, {jax.device_count()} {jax.default_backend()}s")
         print(f"  {'':12s}{'images/s':>9s} {'fused is':>9s} {'(min - max)':>16s} {'of limit':>9s}")
@@ -78,8 +74,8 @@ def main(config: Config) -> None:
             ratio = timing.times_faster(seconds, "fused", contender)
             share = timing.spread(
                 [
-                    flop * config.iterations / s * limit_s / limit["flop"]
-                    for s, limit_s in zip(values, limits, strict=True)
+                    flop * config.iterations / s / limit
+                    for s, limit in zip(values, limits, strict=True)
                 ]
             )
             result[name][contender] = {
@@ -119,8 +115,8 @@ def make(
     from jaxdl.train.step import compile_step, data_mesh
 
     size = SIZES[kind]
-    noise = np.random.default_rng(0).standard_normal((batch, size, size, 1), np.float32)
-    data = jax.device_put({"image": np.tanh(noise)})
+    images = np.tanh(np.random.default_rng(0).standard_normal((batch, size, size, 1), np.float32))
+    data = jax.device_put({"image": images})
     if kind == "GANomaly":
         settings = ganomaly.Config(size=size, features=features, restart_below=0)
         networks = ganomaly.networks(settings)
@@ -129,7 +125,7 @@ def make(
         networks = Generator(size, features=features), Discriminator(features)
         method = gan.make(gan.Config(), network=networks)
         halves = gan_separate.gan(gan.Config(), networks)
-    params = jax.jit(method.init)(jax.random.key(0), data).params
+    start = jax.jit(method.init)(jax.random.key(0), data)
     peer = None
     if torch_is_installed():
         from experiments.benchmarks import torch_gan
@@ -137,8 +133,8 @@ def make(
         networks = torch_gan.make(kind, size, features)
         if kind == "GANomaly":
             flat = {name: np.asarray(p) for name, p in networks[0].parameters_of_jaxdl().items()}
-            params = unflatten_dict(flat, sep="/")
-        images = torch_gan.tensor(noise)
+            start = start._replace(params=unflatten_dict(flat, sep="/"))
+        tensor = torch_gan.tensor(images)
         peer = torch_gan.STEPS[kind](*networks)
     mesh = data_mesh(batch=batch, independent=False)
 
@@ -147,7 +143,7 @@ def make(
             compile_step(step, mesh=mesh, sample=lambda key, data: data, steps_per_call=a_call)
             for step in steps
         ]
-        state = jax.jit(method.init)(jax.random.key(0), data)._replace(params=params)
+        state = start
         if len(steps) > 1:
             state = state._replace(extra=state.extra | {"made": data["image"]})
         state = jax.tree.map(jax.numpy.copy, state)  # a call donates it
@@ -174,12 +170,11 @@ def make(
     if peer is not None:
 
         def pytorch():
-            losses = [peer(images) for _ in range(iterations)]
+            losses = [peer(tensor) for _ in range(iterations)]
             torch_gan.wait()
             return {name: float(losses[0][name]) for name in LOSSES}
 
         contenders["PyTorch"] = pytorch
-    start = jax.jit(method.init)(jax.random.key(0), data)
     program = jax.jit(method.train_step).lower(start, data).compile()
     return contenders, program.cost_analysis()["flops"]
 

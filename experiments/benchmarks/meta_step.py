@@ -29,11 +29,11 @@ from experiments.benchmarks import costs, timing
 from experiments.benchmarks.contenders import (
     INNER_LR,
     Setting,
-    ceiling,
     check_equal,
     flop_per_task,
     jax_step,
     problem,
+    race_with_products,
     torch_is_installed,
 )
 from jaxdl.train import command
@@ -138,25 +138,20 @@ def speed(config: Config) -> list[dict[str, Any]]:
         else:
             absent["PyTorch"] = "not measured: it is not installed (pip install torch)"
         check_equal(timing.warm(steps))
-        limit = ceiling()
-        timing.warm(limit["contenders"])
-        seconds = timing.race(steps | limit["contenders"], config.rounds, str(setting))
+        seconds, limits = race_with_products(steps, config.rounds, str(setting))
         seconds["jaxdl"] = [s / steps_per_call for s in seconds["jaxdl"]]
         flop = flop_per_task(setting)
-        # The faster product of each round is what the machine can do at that moment.
-        products = [seconds[name] for name in limit["contenders"]]
-        limits = [min(of_round) for of_round in zip(*products, strict=True)]
         row = {"setting": str(setting), **dataclasses.asdict(setting), "contenders": {}}
         row |= {"gflop_per_task": flop / 1e9, "absent": absent}
-        row["ceiling_gflop_per_s"] = timing.spread([limit["flop"] / s / 1e9 for s in limits])
+        row["ceiling_gflop_per_s"] = timing.spread([limit / 1e9 for limit in limits])
         print(f"\n{setting}: {setting.tasks} tasks a step, {flop / 1e9:.2f} GFLOP a task")
         print(f"  {'':28s}{'tasks/s':>9s} {'(min - max)':>15s} {'jaxdl is':>9s} {'of limit':>9s}")
         for name in steps:
             rate = timing.spread([setting.tasks / s for s in seconds[name]])
             share = timing.spread(
                 [
-                    flop * setting.tasks / s * limit_s / limit["flop"]
-                    for s, limit_s in zip(seconds[name], limits, strict=True)
+                    flop * setting.tasks / s / limit
+                    for s, limit in zip(seconds[name], limits, strict=True)
                 ]
             )
             ratio = timing.times_faster(seconds, "jaxdl", name)

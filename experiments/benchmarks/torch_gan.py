@@ -1,7 +1,7 @@
 """GANomaly's and DCGAN's networks and one iteration of each in PyTorch, as its users write them.
 
-Images are [B, C, H, W]. `parameters` gives a network's parameters by the names of `jaxdl.nn.gan`,
-so that both start alike.
+Images are [B, C, H, W]. `parameters_of_jaxdl` gives parameters by the names of `jaxdl.nn.gan`, so
+that both can be compared.
 """
 
 import itertools
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+from experiments.benchmarks.torch_peers import DEVICE
 
 
 class Encoder(nn.Module):
@@ -168,7 +168,9 @@ class Discriminator(nn.Module):
             images = F.leaky_relu(norm(conv(images)), 0.2)
         return self.dense(images.flatten(1))[:, 0]
 
-    def named(self, of: Callable[[torch.Tensor], Any] = torch.detach) -> dict[str, Any]:
+    def parameters_of_jaxdl(
+        self, of: Callable[[torch.Tensor], Any] = torch.detach
+    ) -> dict[str, Any]:
         """Returns `of` every parameter by jaxdl's names and in its shapes."""
         found = {}
         for index, conv in enumerate(self.conv):
@@ -248,8 +250,8 @@ def make(kind: str, size: int, features: int) -> tuple[nn.Module, ...]:
 
 
 def tensor(images: np.ndarray) -> torch.Tensor:
-    """Returns tanh of images [B, H, W, C] as [B, C, H, W]."""
-    return torch.tanh(torch.tensor(images.transpose(0, 3, 1, 2).copy(), device=DEVICE))
+    """Returns images [B, H, W, C] as [B, C, H, W]."""
+    return torch.tensor(images.transpose(0, 3, 1, 2).copy(), device=DEVICE)
 
 
 def wait() -> None:

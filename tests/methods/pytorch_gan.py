@@ -22,16 +22,18 @@ def main():
 
     judge = torch_gan.Discriminator(16, 4, "spectral")
     layers = [*judge.conv, judge.dense]
-    stored |= {f"spectral/params/{name}": p for name, p in judge.named().items()}
+    stored |= {f"spectral/params/{name}": p for name, p in judge.parameters_of_jaxdl().items()}
     stored |= {f"spectral/u/{i}": layer.weight_u.clone() for i, layer in enumerate(layers)}
     logits = judge(images)
     F.softplus(-logits).mean().backward()
-    stored |= {f"spectral/gradient/{n}": p for n, p in judge.named(lambda p: p.grad).items()}
+    stored |= {
+        f"spectral/gradient/{n}": p for n, p in judge.parameters_of_jaxdl(lambda p: p.grad).items()
+    }
     stored |= {f"spectral/next_u/{i}": layer.weight_u.clone() for i, layer in enumerate(layers)}
     stored["spectral/logits"] = logits.detach()
 
     judge = torch_gan.Discriminator(16, 4, "none")
-    stored |= {f"penalty/params/{name}": p for name, p in judge.named().items()}
+    stored |= {f"penalty/params/{name}": p for name, p in judge.parameters_of_jaxdl().items()}
     for name in ("gradient_penalty", "r1"):
         leaf = images.clone().requires_grad_()
         slope = torch.autograd.grad(judge(leaf).sum(), leaf, create_graph=True)[0].flatten(1)
@@ -41,7 +43,9 @@ def main():
         penalty.mean().backward()
         stored[f"penalty/{name}"] = penalty.detach()
         # The last layer's bias has no part in a slope.
-        gradient = judge.named(lambda p: torch.zeros_like(p) if p.grad is None else p.grad)
+        gradient = judge.parameters_of_jaxdl(
+            lambda p: torch.zeros_like(p) if p.grad is None else p.grad
+        )
         stored |= {f"penalty/{name}_gradient/{key}": value for key, value in gradient.items()}
     arrays = {name: value.numpy() for name, value in stored.items()}
     np.savez_compressed(Path(__file__).with_suffix(".npz"), **arrays)
