@@ -46,6 +46,8 @@ class Config(image_options.Config):
     """Learning rate of the generator (Adam, b1 0.5)."""
     discriminator_rate: float = 1e-3
     """Learning rate of the discriminator (Adam, b1 0.5)."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """Of both learning rates: they fall to 0 at the last step, or stay."""
     steps: int = 5000
     """Training steps."""
     eval_every: int = 1000
@@ -191,8 +193,15 @@ def _build(config: Config, classes: int) -> tuple["Method", Any]:
         generator = nets.Generator(config.size, features=config.features, classes=labels)
         discriminator = nets.Discriminator(config.features, config.normalisation, classes=labels)
     settings = dataclasses.replace(command.pick(gan.Config, config), classes=labels)
-    rates = config.generator_rate, config.discriminator_rate
-    optimizer = tuple(optax.adam(rate, b1=0.5) for rate in rates)
+    rates = (
+        (config.generator_rate, config.steps),
+        (config.discriminator_rate, config.steps * config.critic_updates),
+    )
+    end = {"linear": 0.0, "constant": 1.0}[config.schedule]
+    optimizer = tuple(
+        optax.adam(optax.linear_schedule(rate, end * rate, updates), b1=0.5)
+        for rate, updates in rates
+    )
     method = gan.make(settings, network=(generator, discriminator), optimizer=optimizer)
     return method, generator
 
