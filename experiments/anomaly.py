@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -98,11 +99,11 @@ def run(experiment: str, config: Config, names: Sequence[str], auto: str) -> Non
     folder = f"{experiment}-{dataset}-{config.protocol}-seed{config.seed}"
     report = Report(config.workdir or Path("runs") / folder)
     report.check_config(options)
-    table = {}
     for anomaly in config.anomalies:
         split = anomalies.split(data, anomaly, config.protocol, config.seed)
         part = Report(report.workdir / f"anomaly-{anomaly}")
-        table[anomaly] = _judge(experiment, config, options, names, anomaly, split, part)
+        _judge(experiment, config, options, names, anomaly, split, part)
+        table = _measured(report.workdir)
         means = _write_table(report, table, config)
     protocol = {"protocol": config.protocol, "selection": "last step", "statistics": "stored"}
     report.write_json(
@@ -129,7 +130,7 @@ def run(experiment: str, config: Config, names: Sequence[str], auto: str) -> Non
 
 
 def _judge(experiment, config, options, names, anomaly, split, report):
-    """Returns the measures of every kind of score with one class as the anomaly."""
+    """Measures every kind of score with one class as the anomaly, in result.json."""
     from jaxdl.ops import anomaly as judge
 
     scored = {}
@@ -155,6 +156,7 @@ def _judge(experiment, config, options, names, anomaly, split, report):
                 "value": judge.f1(test, split.anomalous, threshold),
             }
         measured[kind] = row
+    report.save_figure(anomaly_pictures.draw_scores(scored, split.anomalous), "scores.png")
     report.write_json(
         "result.json",
         {
@@ -166,8 +168,12 @@ def _judge(experiment, config, options, names, anomaly, split, report):
             "measures": measured,
         },
     )
-    report.save_figure(anomaly_pictures.draw_scores(scored, split.anomalous), "scores.png")
-    return measured
+
+
+def _measured(folder):
+    """Returns the measures of every class that was the anomaly so far, in this run or before."""
+    found = [json.loads(path.read_text()) for path in folder.glob("anomaly-*/result.json")]
+    return {row["anomaly"]: row["measures"] for row in sorted(found, key=lambda r: r["anomaly"])}
 
 
 def _principal_components(split, seed):

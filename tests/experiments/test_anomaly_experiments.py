@@ -57,6 +57,17 @@ def test_the_same_command_again_trains_nothing_and_says_the_same(finished):
     assert (finished / "anomaly-7" / "result.json").read_bytes() == before
 
 
+def test_a_further_class_joins_the_table(finished):
+    argv = (*TINY, "--digits", "2", "--workdir", str(finished))
+    module = mnist_ganomaly
+    assert command.run(module.main, module.Config, module.PRESETS, argv=argv) == 0
+    result = json.loads((finished / "result.json").read_text())
+    assert list(result["auroc"]) == ["2", "7"]
+    for kind, mean in result["mean_auroc"].items():
+        values = [row[kind]["value"] for row in result["auroc"].values()]
+        assert mean == pytest.approx(sum(values) / 2)
+
+
 def test_sorted_and_shuffled_tests_give_one_auroc(finished):
     config = mnist_ganomaly.Config(**Report(finished).config())
     made = anomaly.detector("ganomaly", config)
