@@ -277,14 +277,9 @@ def _shown(built: Built, metrics: Any) -> str:
 
 def schedule(config: Config) -> Callable[[Any], Any]:
     """Returns the outer learning rate as a function of the step."""
-    import optax
+    from jaxdl.train import optimizers
 
-    schedules = {
-        "cosine": optax.cosine_decay_schedule(config.learning_rate, config.steps),
-        "linear": optax.linear_schedule(config.learning_rate, 0.0, config.steps),
-        "constant": optax.constant_schedule(config.learning_rate),
-    }
-    return schedules[config.schedule]
+    return optimizers.schedule(config.schedule, config.learning_rate, config.steps)
 
 
 def finished(folder: Path, way: int) -> tuple[Config, Built, "TrainState"]:

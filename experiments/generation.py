@@ -184,6 +184,7 @@ def _build(config: Config, classes: int) -> tuple["Method", Any]:
 
     from jaxdl.methods.gan import gan
     from jaxdl.nn import gan as nets
+    from jaxdl.train import optimizers
 
     labels = classes if config.conditional else 0
     if config.network == "mlp":
@@ -197,9 +198,8 @@ def _build(config: Config, classes: int) -> tuple["Method", Any]:
         (config.generator_rate, config.steps),
         (config.discriminator_rate, config.steps * config.critic_updates),
     )
-    end = {"linear": 0.0, "constant": 1.0}[config.schedule]
     optimizer = tuple(
-        optax.adam(optax.linear_schedule(rate, end * rate, updates), b1=0.5)
+        optax.adam(optimizers.schedule(config.schedule, rate, updates), b1=0.5)
         for rate, updates in rates
     )
     method = gan.make(settings, network=(generator, discriminator), optimizer=optimizer)

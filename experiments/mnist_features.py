@@ -62,7 +62,7 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
 
     from jaxdl.data.images import resize, unit
     from jaxdl.methods.supervised import classifier
-    from jaxdl.nn.classify import SmallCNN
+    from jaxdl.nn.classify import CNN
     from jaxdl.train import training
     from jaxdl.train.checkpoint import digest
     from jaxdl.train.evaluation import map_batches
@@ -74,7 +74,7 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
         k: v for k, v in dataclasses.asdict(config).items() if k not in ("data_dir", "workdir")
     }
     report.check_config(options)
-    network = SmallCNN()
+    network = CNN()
     rate = optax.cosine_decay_schedule(1e-3, config.steps)
     method = classifier.make(classifier.Config(), network=network, optimizer=optax.adam(rate))
     parts = {
@@ -89,8 +89,8 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
 
     @jax.jit
     def apply(params, images):
-        logits, features = network.apply({"params": params}, images)
-        return jax.nn.softmax(logits), features
+        logits, seen = network.apply({"params": params}, images, mutable=["intermediates"])
+        return jax.nn.softmax(logits), seen["intermediates"]["features"][0]
 
     def predict(params, images):
         return map_batches(lambda part: apply(params, part), np.asarray(images, np.float32), 500)

@@ -19,7 +19,7 @@ from jax import lax
 
 from jaxdl.nn.pool import largest, max_pool
 
-Padding = Literal["SAME", "VALID"]
+Padding = Literal["SAME", "VALID"] | int
 
 
 def patches(
@@ -31,31 +31,44 @@ def patches(
       images: [B, H, W, C].
       kernel_size: height and width of the window, in pixels.
       strides: vertical and horizontal step of the window, in pixels.
-      padding: "SAME" (zeros so that the output is ceil(H / stride)) or "VALID".
+      padding: "SAME" (zeros so that the output is ceil(H / stride)), "VALID", or how many rows and
+        columns of zeros are added on each side.
 
     Returns:
       [B, H', W', kernel_height * kernel_width * C]; channels vary fastest.
     """
-    chex.assert_rank(images, 4)
-    return jnp.concatenate(_taps(images, kernel_size, strides, padding)[0], axis=-1)
+    return jnp.concatenate(taps(images, kernel_size, strides, padding)[0], axis=-1)
 
 
-def _taps(
+def _pads(
+    size: Sequence[int], span: Sequence[int], strides: Sequence[int], padding: Padding
+) -> Sequence[tuple[int, int]]:
+    """Returns the zeros before and after each of the two axes."""
+    if isinstance(padding, int):
+        return ((padding, padding),) * 2
+    return lax.padtype_to_pads(size, span, strides, padding)
+
+
+def taps(
     images: jax.Array,
     kernel_size: Sequence[int],
     strides: Sequence[int],
     padding: Padding,
+    *,
+    dilation: Sequence[int] = (1, 1),
     window: int = 1,
 ) -> list[list[jax.Array]]:
-    """Returns what every tap of the kernel sees, [B, H' // window, W' // window, C].
+    """Returns what every tap of the kernel sees, each [B, H' // window, W' // window, C].
 
     There is a list of taps for each place in the windows by which the output is divided.
     """
-    pads = lax.padtype_to_pads(images.shape[1:3], kernel_size, strides, padding)
+    chex.assert_rank(images, 4)
+    span = [rate * (width - 1) + 1 for rate, width in zip(dilation, kernel_size, strict=True)]
+    pads = _pads(images.shape[1:3], span, strides, padding)
     images = jnp.pad(images, ((0, 0), *pads, (0, 0)))
     counts = [
         ((size - width) // stride + 1) // window
-        for size, width, stride in zip(images.shape[1:3], kernel_size, strides, strict=True)
+        for size, width, stride in zip(images.shape[1:3], span, strides, strict=True)
     ]
 
     # With windows, cut into the pixels that are `steps` apart first: the gradient of a slice with a
@@ -76,7 +89,10 @@ def _taps(
 
     return [
         [
-            tap(place[0] * strides[0] + row, place[1] * strides[1] + column)
+            tap(
+                place[0] * strides[0] + row * dilation[0],
+                place[1] * strides[1] + column * dilation[1],
+            )
             for row, column in np.ndindex(*kernel_size)
         ]
         for place in np.ndindex(window, window)
@@ -93,7 +109,9 @@ class Conv(nn.Module):
     strides: tuple[int, int] = (1, 1)
     """Vertical and horizontal step, in pixels."""
     padding: Padding = "SAME"
-    """Zeros at the border."""
+    """Zeros at the border, see `patches`."""
+    dilation: tuple[int, int] = (1, 1)
+    """Distance of neighbouring taps of the kernel (Yu and Koltun, 2016), in pixels."""
     use_bias: bool = True
     """Whether a bias is added."""
     kernel_init: nn.initializers.Initializer = nn.initializers.lecun_normal()
@@ -114,14 +132,21 @@ class Conv(nn.Module):
         if self.bfloat16:
             images, kernel = images.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
         if self.implementation == "patches":
-            places = _taps(images, self.kernel_size, self.strides, self.padding, self.max_pool)
-            out = _product(places, kernel)
+            out = convolve(
+                images,
+                kernel,
+                self.strides,
+                self.padding,
+                dilation=self.dilation,
+                window=self.max_pool,
+            )
         else:
             out = lax.conv_general_dilated(
                 images,
                 kernel,
                 self.strides,
-                self.padding,
+                [(self.padding,) * 2] * 2 if isinstance(self.padding, int) else self.padding,
+                rhs_dilation=self.dilation,
                 dimension_numbers=("NHWC", "HWIO", "NHWC"),
                 preferred_element_type=jnp.promote_types(images.dtype, jnp.float32),
             )
@@ -129,6 +154,32 @@ class Conv(nn.Module):
         if self.use_bias:
             out = out + self.param("bias", nn.initializers.zeros, (self.features,))
         return out
+
+
+def convolve(
+    images: jax.Array,
+    kernel: jax.Array,
+    strides: Sequence[int],
+    padding: Padding,
+    *,
+    dilation: Sequence[int] = (1, 1),
+    window: int = 1,
+) -> jax.Array:
+    """Convolves by patches and one matrix product.
+
+    Args:
+      images: [B, H, W, C].
+      kernel: [height, width, C, F].
+      strides: vertical and horizontal step, in pixels.
+      padding: see `patches`.
+      dilation: distance of neighbouring taps, in pixels.
+      window: side of windows of whose values only the largest is left.
+
+    Returns:
+      [B, H' // window, W' // window, F].
+    """
+    places = taps(images, kernel.shape[:2], strides, padding, dilation=dilation, window=window)
+    return _product(places, kernel)
 
 
 def _product(places: list[list[jax.Array]], kernel: jax.Array) -> jax.Array:

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -48,6 +48,7 @@ def fit(
     metadata: Mapping[str, Any],
     score: str | None = "accuracy",
     rate_unit: tuple[str, int] = ("steps", 1),
+    patience: int | None = None,
 ) -> TrainState:
     """Trains to `steps`, going on from the newest checkpoint when there is one.
 
@@ -75,9 +76,11 @@ def fit(
       score: the name in `evaluate`'s result, higher being better, by which the best checkpoint is
         kept; None for none.
       rate_unit: what the rate counts, and how many of it one step takes.
+      patience: stop early, after that many evaluations in a row whose `loss` is not below the
+        lowest one before them; None for never.
 
     Returns:
-      The state after `steps` steps, which is in the newest checkpoint too.
+      The state after `steps` steps, or fewer with `patience`; it is in the newest checkpoint too.
 
     Raises:
       NonFinite: a metric or a parameter is not finite; names the step, counted from 1.
@@ -103,6 +106,7 @@ def fit(
         evaluated = done if any((r["step"], r["split"]) == (done, "valid") for r in rows) else 0
         before = rows[-1]["seconds"] if rows else 0.0
         pending = None
+        exhausted = _exhausted(rows, patience)
         with (
             _naming_what_is_kept(checkpoints),
             _Log(report, done, steps, steps_per_call, log_every, rate_unit, before) as log,
@@ -124,8 +128,9 @@ def fit(
                         # Last: this row tells a resumed run that the checkpoint has its score.
                         log.valid(values)
                     saved = evaluated = done
+                    exhausted = _exhausted(report.rows(), patience)
                     continue  # a signal may have come meanwhile
-                if stopping or done == steps:
+                if stopping or exhausted or done == steps:
                     break
                 previous = pending
                 state, metrics = call(state, feed(done))
@@ -159,6 +164,12 @@ def _resume(
             f"{', '.join(differing)}; choose another --workdir"
         )
     return state
+
+
+def _exhausted(rows: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
+    """Says whether the last `patience` validation losses are all not below the lowest before."""
+    losses = [row["loss"] for row in rows if row["split"] == "valid"] if patience else []
+    return len(losses) > (patience or 0) and min(losses[-patience:]) >= min(losses[:-patience])
 
 
 def _check_finite(values: Mapping[str, np.ndarray], first: int) -> None:

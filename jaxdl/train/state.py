@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 
 class TrainState(NamedTuple):
@@ -38,3 +39,20 @@ def step_key(state: TrainState, purpose: int) -> jax.Array:
       A typed PRNG key.
     """
     return jax.random.fold_in(jax.random.fold_in(state.key, state.step), purpose)
+
+
+def averaged(average: Any, now: Any, step: jax.Array, decay: float) -> Any:
+    """Moves an exponential moving average of a network's variables towards what they are now.
+
+    Average the statistics of batch normalisation with the parameters, which they would not fit
+    otherwise.
+
+    Args:
+      average: pytree of floating-point arrays.
+      now: as `average`.
+      step: int [], taken before this one, t.
+      decay: share of the average that is kept, or (1 + t) / (10 + t) if that is less, so that the
+        initial parameters do not stay in the average for long.
+    """
+    keep = jnp.minimum(decay, (1 + step) / (10 + step))
+    return jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, now)

@@ -30,6 +30,7 @@ def train(
     keep: int = 1,
     independent: bool = True,
     score: str | None = None,
+    patience: int | None = None,
 ) -> TrainState:
     """Trains a method on all devices that can share a batch; goes on where the folder stopped.
 
@@ -50,9 +51,10 @@ def train(
       keep: the newest checkpoints that are kept.
       independent: whether examples meet nowhere but in the gradient, see `data_mesh`.
       score: the metric by which the best checkpoint is kept too; None for none.
+      patience: see `jaxdl.train.loop.fit`.
 
     Returns:
-      The state after `steps` steps.
+      The state after `steps` steps, or fewer with `patience`.
     """
     state = jax.jit(lambda key: method.init(key, sample(key, data)))(jax.random.key(seed))
     step = compile_step(
@@ -76,4 +78,5 @@ def train(
             metadata=metadata,
             score=score,
             rate_unit=(unit, batch),
+            patience=patience,
         )

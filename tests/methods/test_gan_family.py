@@ -280,14 +280,6 @@ def test_samples_come_from_the_average():
     )
 
 
-def test_the_average_keeps_its_share_of_parameters_and_statistics():
-    old = {"params": jnp.array([1.0]), "batch_stats": jnp.array([10.0])}
-    for step, decay, keep in ((0, 0.9, 0.1), (8, 0.9, 0.5), (10_000, 0.9, 0.9), (8, 0.0, 0.0)):
-        now = gan.averaged(old, jnp.array([3.0]), jnp.array([20.0]), jnp.array(step), decay)
-        np.testing.assert_allclose(now["params"], keep * 1 + (1 - keep) * 3, rtol=1e-6)
-        np.testing.assert_allclose(now["batch_stats"], keep * 10 + (1 - keep) * 20, rtol=1e-6)
-
-
 @pytest.mark.parametrize(
     "wrong", [{"latent": 0}, {"critic_updates": 0}, {"average_decay": 1.0}, {"penalty_weight": 0}]
 )

@@ -16,6 +16,8 @@ CASES = [
     ((5, 3), (2, 1), "SAME", (6, 7)),
     ((1, 1), (1, 1), "SAME", (4, 4)),
     ((4, 4), (2, 2), "VALID", (8, 8)),
+    ((5, 5), (2, 2), 2, (8, 7)),
+    ((3, 2), (1, 1), "SAME", (7, 6), (2, 3)),
 ]
 
 
@@ -65,8 +67,8 @@ def derivatives(module, params, images):
 
 
 @functools.cache
-def fixed(kernel_size, strides, padding, size):
-    reference = nn.Conv(4, kernel_size, strides, padding)
+def fixed(kernel_size, strides, padding, size, dilation=(1, 1)):
+    reference = nn.Conv(4, kernel_size, strides, padding, kernel_dilation=dilation)
     images = jax.random.normal(jax.random.key(0), (2, *size, 3))
     params = reference.init(jax.random.key(1), images)
     params = jax.tree.map(lambda p: p + 0.1, params)  # the bias too
@@ -76,9 +78,9 @@ def fixed(kernel_size, strides, padding, size):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("implementation", ["patches", "lax"])
 def test_equals_flax_in_value_gradient_and_second_derivative(case, implementation):
-    kernel_size, strides, padding, _ = case
+    kernel_size, strides, padding, _, *dilation = case
     reference, params, images = fixed(*case)
-    ours = Conv(4, kernel_size, strides, padding, implementation=implementation)
+    ours = Conv(4, kernel_size, strides, padding, *dilation, implementation=implementation)
     assert jax.tree.map(jnp.shape, ours.init(jax.random.key(0), images)) == jax.tree.map(
         jnp.shape, params
     )

@@ -17,7 +17,7 @@ import optax
 from jaxdl.nn.gan import Discriminator, Generator
 from jaxdl.ops import adversarial
 from jaxdl.ops.metrics import Moments
-from jaxdl.train.state import Method, TrainState, step_key
+from jaxdl.train.state import Method, TrainState, averaged, step_key
 
 LOSSES = {
     "non_saturating": adversarial.NON_SATURATING,
@@ -44,7 +44,7 @@ class Config:
     """Updates of the discriminator in a step (U)."""
     average_decay: float = 0.999
     """Share of the generator's averaged parameters that a step keeps; fewer in the first steps, see
-    `averaged`; 0 for no average."""
+    `jaxdl.train.state.averaged`; 0 for no average."""
     classes: int = 0
     """Classes by which images are generated and judged; 0 for none."""
 
@@ -185,7 +185,10 @@ def make(
                 "generator": statistics_g,
                 "discriminator": statistics_d,
                 "average": averaged(
-                    extra["average"], params_g, statistics_g, state.step, config.average_decay
+                    extra["average"],
+                    {"params": params_g, "batch_stats": statistics_g},
+                    state.step,
+                    config.average_decay,
                 ),
             },
             state.key,
@@ -257,27 +260,6 @@ def generate(
       label: int [B] when there are classes.
     """
     return generator.apply(state.extra["average"], latent, label, use_running_average=True)
-
-
-def averaged(
-    average: Any, params: Any, statistics: Any, step: jax.Array, decay: float
-) -> dict[str, Any]:
-    """Moves the average of a generator's variables towards what they are now.
-
-    The statistics of batch normalisation are averaged like the parameters, which they would not fit
-    otherwise.
-
-    Args:
-      average: `{"params", "batch_stats"}`.
-      params: of the generator.
-      statistics: its `batch_stats`.
-      step: int [], taken before this one, t.
-      decay: share of the average that is kept, or (1 + t) / (10 + t) if that is less, so that the
-        initial parameters do not stay in the average for long.
-    """
-    keep = jnp.minimum(decay, (1 + step) / (10 + step))
-    now = {"params": params, "batch_stats": statistics}
-    return jax.tree.map(lambda old, new: keep * old + (1 - keep) * new, average, now)
 
 
 def check(config: Config) -> None:

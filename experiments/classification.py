@@ -1,0 +1,294 @@
+"""What every experiment with an image classifier shares: training, judging, and pictures."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from experiments import classification_pictures, image_options
+from jaxdl.train import command
+
+if TYPE_CHECKING:  # JAX would slow --help down
+    import flax.linen as nn
+
+    from jaxdl.train.report import Report
+
+NOT_OF_THE_RUN = ("preset", "data_dir", "workdir")
+
+Optimizer = Literal[
+    *("sgd", "momentum", "nag", "adagrad", "adadelta", "rmsprop", "adam", "nadam", "amsgrad"),
+    *("radam", "rprop", "lookahead", "adabound", "swats"),
+]
+Schedule = Literal["constant", "linear", "cosine", "triangular"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(image_options.Config):
+    """Options of every classifier."""
+
+    size: int = 28
+    """Side of the images, in pixels, to which they are enlarged."""
+    holdout: float = 1 / 12
+    """Share of the training images that is kept for validation."""
+    epochs: int = 10
+    """How often a training image is drawn, on average."""
+    batch: int = 128
+    """Images in a training step."""
+    optimizer: Optimizer = "adam"
+    """See jaxdl.train.optimizers."""
+    momentum: float = 0.9
+    """Of the optimizers `momentum` and `nag`."""
+    learning_rate: float = 1e-3
+    """The largest."""
+    schedule: Schedule = "cosine"
+    """Of the learning rate: it stays, falls to 0, or goes up and down four times."""
+    warmup: float = 0.0
+    """Share of the training in which the learning rate rises from 0."""
+    weight_decay: float = 0.0
+    """Share of every kernel that is taken away in a step, times the learning rate."""
+    clip: float = 0.0
+    """Largest norm of the gradient; 0 for any."""
+    dropout: float = 0.0
+    """Share of the units before dense layers that a training step leaves out."""
+    label_smoothing: float = 0.0
+    """Share of the target that all classes have alike."""
+    mixup: float = 0.0
+    """Mix two images by a share from Beta(mixup, mixup); 0 for not at all."""
+    degrees: float = 0.0
+    """Largest angle by which a training image is turned."""
+    scale: float = 0.0
+    """Largest share by which it becomes larger or smaller."""
+    shear: float = 0.0
+    """Its largest shear, as a tangent."""
+    shift: float = 0.0
+    """Its largest move, in pixels."""
+    flip: bool = False
+    """Mirror it left to right half the time."""
+    brightness: float = 0.0
+    """Largest share by which it becomes brighter or darker."""
+    noise: float = 0.0
+    """Standard deviation of the noise of its pixels."""
+    mean: float = 0.0
+    """Subtracted from the pixels, which are in [0, 1]."""
+    deviation: float = 1.0
+    """By which they are divided then."""
+    average_decay: float = 0.0
+    """Share of the averaged parameters, which are tested, that a step keeps; 0 for no average."""
+    microbatch: int | None = None
+    """Images that a device takes at once, to save memory."""
+    patience: int | None = None
+    """Stop after that many epochs without a lower validation loss."""
+    bfloat16: bool = False
+    """Round what convolutions multiply to bfloat16."""
+
+
+class Finished(NamedTuple):
+    """A trained classifier."""
+
+    network: "nn.Module"
+    """What `build` made."""
+    variables: Any
+    """Of the network, as it was tested."""
+    test: Any
+    """Images that it was tested on, uint8 [n, H, W, C]."""
+    report: "Report"
+    """The folder of the run."""
+
+
+def run(
+    experiment: str,
+    config: Config,
+    build: Callable[[int], "nn.Module"],
+    *,
+    auto: str = "mnist",
+    draw: Callable[[Any, Any, Any], Any] | None = None,
+) -> Finished:
+    """Trains a classifier, tests it and draws where it is wrong.
+
+    Args:
+      experiment: name of the module that is run.
+      config: its options.
+      build: from the number of classes to the network, see `jaxdl.nn.classify`.
+      auto: the data set that `--dataset auto` means.
+      draw: `(key, images [n, H, W, C], index [B]) -> images [B, ...]`, both uint8: what is made of
+        the images with these numbers, inside the training step, and once for validation and test;
+        None for these images.
+    """
+    import jax
+    import numpy as np
+
+    from jaxdl.data import folds, images
+    from jaxdl.methods.supervised import classifier
+    from jaxdl.train import optimizers
+    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.evaluation import map_batches
+    from jaxdl.train.report import Report
+    from jaxdl.train.training import train
+
+    command.require_positive(config, "epochs", "batch", "learning_rate", "size")
+    if config.patience is not None:
+        command.require_positive(config, "patience")
+    dataset, data = images.load(config.dataset, data_dir=config.data_dir, auto=auto)
+    config = dataclasses.replace(config, dataset=dataset)
+    options = {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
+    named = "-".join([experiment, *([config.preset] if hasattr(config, "preset") else []), dataset])
+    report = Report(config.workdir or Path(f"runs/{named}-seed{config.seed}"))
+    report.check_config(options)
+    parts = {
+        part: (images.resize(fields["image"], config.size), fields["label"])
+        for part, fields in data.items()
+    }
+    learned, held_out = folds.holdout(len(parts["train"][1]), config.holdout, seed=0)
+    parts["valid"] = tuple(leaf[held_out] for leaf in parts["train"])
+    parts["train"] = tuple(leaf[learned] for leaf in parts["train"])
+    if draw:
+        for number, part in enumerate(("valid", "test")):
+            shown, label = parts[part]
+            made = jax.jit(draw)(jax.random.key(number), shown, np.arange(len(shown)))
+            parts[part] = np.asarray(made), label
+
+    call = 10  # steps of one compiled call
+    every = max(round(len(learned) / config.batch / call), 1) * call
+    steps = config.epochs * every
+    rate = config.learning_rate
+    if config.optimizer not in optimizers.OWN_RATES:
+        rate = optimizers.schedule(config.schedule, rate, steps, round(config.warmup * steps))
+    classes = int(parts["train"][1].max()) + 1
+    settings = dataclasses.replace(command.pick(classifier.Config, config), classes=classes)
+    network = build(classes)
+    method = classifier.make(
+        settings,
+        network=network,
+        optimizer=optimizers.build(
+            config.optimizer,
+            rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            clip=config.clip,
+        ),
+    )
+
+    def sample(key, part):
+        every_image, label = part
+        which_key, draw_key = jax.random.split(key)
+        index = jax.random.randint(which_key, (config.batch,), 0, len(every_image))
+        shown = draw(draw_key, every_image, index) if draw else every_image[index]
+        return {"image": shown / 255.0, "label": label[index]}
+
+    @jax.jit
+    def predict(state, shown):
+        return jax.nn.log_softmax(classifier.predict(settings, network, state, shown / 255.0))
+
+    def judge(state, part):
+        shown, label = parts[part]
+        found = map_batches(lambda some: predict(state, some), shown, 500)
+        return found, label
+
+    def evaluate(state):
+        log_probability, label = judge(state, "valid")
+        return {
+            "loss": -log_probability[np.arange(len(label)), label].mean(),
+            "accuracy": (log_probability.argmax(-1) == label).mean(),
+        }
+
+    state = train(
+        method,
+        sample,
+        jax.device_put(parts["train"]),
+        batch=config.batch,
+        independent=not jax.tree.leaves(_statistics(method, parts["test"])),
+        unit="images",
+        seed=config.seed,
+        steps=steps,
+        steps_per_call=call,
+        evaluate=evaluate,
+        eval_every=every,
+        log_every=max(every // 10 // call, 1) * call,
+        report=report,
+        metadata={"config": options},
+        patience=config.patience,
+    )
+    log_probability, label = judge(state, "test")
+    metrics, confusion = measure(log_probability, label)
+    report.write_result(
+        experiment=experiment,
+        dataset=dataset,
+        protocol={
+            "train": f"{len(learned)} images of the data set's own training part",
+            "test": "the data set's own test part",
+            "selection": "last step" if config.patience is None else "early stopping, last step",
+        },
+        metrics=metrics,
+        seed=config.seed,
+        steps=int(state.step),
+        params_sha256=digest(state.params),
+    )
+    report.write_curves(chance=1 / classes)
+    report.save_figure(classification_pictures.draw_confusion(confusion), "confusion.png")
+    worst = classification_pictures.draw_mistakes(parts["test"][0], np.exp(log_probability), label)
+    report.save_figure(worst, "mistakes.png")
+    accuracy = metrics["accuracy"]
+    print(
+        f"{experiment}: {100 * accuracy['value']:.2f} ± {100 * accuracy['ci95']:.2f} % of "
+        f"{len(label)} test images right, loss {metrics['loss']['value']:.4f}, expected "
+        f"calibration error {100 * metrics['calibration_error']['value']:.2f} % ({dataset}, its "
+        f"own test part, after step {int(state.step)}, seed {config.seed}); see {report.workdir}"
+    )
+    variables = classifier.tested(state)
+    return Finished(network, variables, parts["test"][0], report)
+
+
+def _statistics(method: Any, part: Any) -> Any:
+    """Returns the shapes of the batch statistics of a network; they bring examples together."""
+    import jax
+
+    image, label = part
+    batch = {"image": image[:1] / 255.0, "label": label[:1]}
+    return jax.eval_shape(method.init, jax.random.key(0), batch).extra["batch_stats"]
+
+
+def measure(log_probability: Any, label: Any) -> tuple[dict[str, Any], Any]:
+    """Judges predictions of test images.
+
+    Args:
+      log_probability: [n, A].
+      label: int [n].
+
+    Returns:
+      Metrics for `Report.write_result`, and the confusion matrix, int [A, A].
+    """
+    import numpy as np
+    from sklearn.metrics import confusion_matrix, top_k_accuracy_score
+
+    from jaxdl.ops import classification as ops
+
+    classes = log_probability.shape[-1]
+    probability = np.exp(log_probability)
+    confusion = confusion_matrix(label, probability.argmax(-1), labels=np.arange(classes))
+    precision, recall, f1 = ops.precision_recall_f1(confusion)
+    right = np.diag(confusion).sum() / len(label)
+    values = {
+        "loss": -log_probability[np.arange(len(label)), label].mean(),
+        "brier_score": np.asarray(ops.brier_score(probability, label)).mean(),
+        "calibration_error": ops.reliability(probability, label).expected_calibration_error,
+        "precision": precision.mean(),
+        "recall": recall.mean(),
+        "f1": f1.mean(),
+    }
+    if classes > 3:
+        values["top 3 accuracy"] = top_k_accuracy_score(
+            label, probability, k=3, labels=np.arange(classes)
+        )
+    metrics = {name: {"value": float(value)} for name, value in values.items()}
+    metrics["accuracy"] = {
+        "value": float(right),
+        "ci95": float(1.96 * (right * (1 - right) / len(label)) ** 0.5),
+        "images": len(label),
+        "mistakes": int(len(label) - np.diag(confusion).sum()),
+    }
+    metrics["by class"] = {
+        "precision": precision.tolist(),
+        "recall": recall.tolist(),
+        "f1": f1.tolist(),
+    }
+    return metrics, confusion

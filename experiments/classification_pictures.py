@@ -1,0 +1,73 @@
+"""Pictures of what a classifier gets wrong."""
+
+from typing import Any
+
+
+def draw_confusion(confusion: Any) -> Any:
+    """Draws how often each class was taken for each.
+
+    Args:
+      confusion: int [A, A], true class by predicted class.
+    """
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    classes = len(confusion)
+    share = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    figure = Figure(figsize=(0.5 * classes + 1, 0.5 * classes + 0.8), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(share**0.5, cmap="Blues", vmin=0, vmax=1)  # the root shows the few mistakes
+    for row, column in np.ndindex(classes, classes):
+        if confusion[row, column]:
+            colour = "white" if share[row, column] > 0.4 else "black"
+            count = f"{confusion[row, column]}"
+            axes.text(column, row, count, ha="center", va="center", color=colour, fontsize=7)
+    axes.set(xticks=range(classes), yticks=range(classes), xlabel="predicted", ylabel="true")
+    return figure
+
+
+def draw_mistakes(images: Any, probability: Any, label: Any, *, count: int = 40) -> Any:
+    """Draws the images whose true class was found least probable, the worst first.
+
+    Args:
+      images: uint8 [n, H, W, C].
+      probability: [n, A].
+      label: int [n].
+      count: how many are drawn at most.
+    """
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    found = probability.argmax(-1)
+    own = probability[np.arange(len(label)), label]
+    wrong = np.flatnonzero(found != label)
+    wrong = wrong[np.argsort(own[wrong], kind="stable")][:count]
+    columns = 10
+    rows = max(-(-len(wrong) // columns), 1)
+    figure = Figure(figsize=(columns * 0.9, rows * 1.15), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, index in zip(grid.flat, wrong, strict=False):
+        axes.imshow(255 - images[index].mean(-1), cmap="gray", vmin=0, vmax=255)
+        confidence = 100 * probability[index, found[index]]
+        axes.set_title(f"{label[index]}, not {found[index]} ({confidence:.0f} %)", fontsize=6)
+    return figure
+
+
+def draw_pairs(images: Any, below: Any) -> Any:
+    """Draws images, and another below each.
+
+    Args:
+      images: uint8 [n, H, W, C].
+      below: [n, ...], of any range.
+    """
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(0.8 * len(images), 1.8), layout="constrained")
+    for row, shown in zip(figure.subplots(2, len(images)), (images, below), strict=True):
+        for axes, image in zip(row, np.asarray(shown, float), strict=True):
+            axes.imshow(-image.mean(-1), cmap="gray")
+            axes.axis("off")
+    return figure

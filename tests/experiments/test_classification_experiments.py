@@ -1,0 +1,154 @@
+"""Classifiers, the race of optimizers, k folds and the diagnosis, from options to files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from experiments import (
+    classification_pictures,
+    cluttered_mnist_stn,
+    diagnose,
+    fashion_cnn,
+    fashion_mlp,
+    kfold_digits,
+    mnist_cnn,
+    mnist_mlp,
+    optimizer_race,
+)
+from jaxdl.train import command
+from jaxdl.train.report import Report
+
+SHORT = ("--epochs", "6", "--learning-rate", "0.05", "--hidden", "64", "--size", "8")
+
+
+def run(module, *argv):
+    return command.run(module.main, module.Config, getattr(module, "PRESETS", None), argv=argv)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    assert run(mnist_mlp, *SHORT, "--workdir", str(folder)) == 0
+    return folder
+
+
+def test_a_run_says_how_good_it_is_and_shows_its_mistakes(finished):
+    result = json.loads((finished / "result.json").read_text())
+    metrics = result["metrics"]
+    accuracy = metrics["accuracy"]
+    assert accuracy["images"] == 360
+    assert accuracy["value"] == pytest.approx(1 - accuracy["mistakes"] / 360)
+    assert accuracy["value"] > 0.8
+    assert accuracy["value"] <= metrics["top 3 accuracy"]["value"] <= 1
+    assert metrics["f1"]["value"] == pytest.approx(np.mean(metrics["by class"]["f1"]))
+    assert result["protocol"]["selection"] == "last step"
+    for name in ("curves.png", "confusion.png", "mistakes.png"):
+        assert (finished / name).read_bytes().startswith(b"\x89PNG")
+    config = json.loads((finished / "config.json").read_text())
+    assert config["optimizer"] == "momentum"
+    assert config["momentum"] == 0.5
+
+
+def test_two_runs_are_the_same(finished, tmp_path):
+    assert run(mnist_mlp, *SHORT, "--workdir", str(tmp_path)) == 0
+    digests = [
+        json.loads((folder / "result.json").read_text())["params_sha256"]
+        for folder in (finished, tmp_path)
+    ]
+    assert digests[0] == digests[1]
+
+
+def test_early_stopping(tmp_path):
+    argv = ("--epochs", "50", "--learning-rate", "0.5", "--patience", "2", "--size", "8")
+    assert run(fashion_mlp, *argv, "--workdir", str(tmp_path)) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    valid = [row["loss"] for row in Report(tmp_path).rows() if row["split"] == "valid"]
+    assert result["steps"] < 50 * 20
+    assert len(valid) * 20 == result["steps"]
+    assert min(valid[-2:]) >= min(valid[:-2])
+    assert result["protocol"]["selection"].startswith("early stopping")
+
+
+@pytest.mark.parametrize(
+    ("module", "more"),
+    [
+        (mnist_cnn, ("--preset", "notes", "--size", "16")),
+        (fashion_cnn, ("--size", "8", "--mixup", "0.2", "--microbatch", "64")),
+        (cluttered_mnist_stn, ("--size", "16")),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_every_network_learns_a_little(module, more, tmp_path, capsys):
+    argv = ("--epochs", "1", "--optimizer", "adam", *more, "--workdir", str(tmp_path))
+    assert run(module, *argv) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(module.__name__.split(".")[-1])
+    assert "of 360 test images right" in last
+    if module is cluttered_mnist_stn:
+        assert (tmp_path / "looked_at.png").exists()
+
+
+def test_k_folds_choose_and_refit(tmp_path, capsys):
+    argv = ("--hidden", "2", "24", "--folds", "3", "--epochs", "8", "--workdir", str(tmp_path))
+    assert run(kfold_digits, *argv) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["chosen"] == 24
+    assert np.mean(result["errors"]["24"]) < np.mean(result["errors"]["2"])
+    assert (tmp_path / "errors.png").exists()
+    assert "24 units have the lowest error" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_race_has_a_table_and_a_plot(tmp_path):
+    argv = ("--optimizers", "sgd", "swats", "--steps", "30", "--seeds", "2", "--hidden", "8")
+    argv += ("--rosenbrock-steps", "100", "--workdir", str(tmp_path))
+    assert run(optimizer_race, *argv) == 0
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert set(result["optimizers"]) == {"sgd", "swats"}
+    for row in result["optimizers"].values():
+        assert row["rate"] in optimizer_race.RATES
+        assert row["valley distance"] < np.hypot(2.5, 1)
+    assert (tmp_path / "table.md").read_text().count("\n| s") == 2
+    assert (tmp_path / "race.png").exists()
+
+
+def test_rosenbrocks_valley():
+    assert optimizer_race.rosenbrock((1.0, 1.0)) == 0
+    assert optimizer_race.rosenbrock((-1.0, 1.0)) == 4
+    assert optimizer_race.rosenbrock((0.0, 1.0)) == 101
+
+
+def test_a_diagnosis_of_a_run(finished, capsys):
+    assert run(diagnose, str(finished)) == 0
+    assert "diagnose: learning (confidence " in capsys.readouterr().out.splitlines()[-1]
+    assert (finished / "diagnosis.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "argv", "message"),
+    [
+        (mnist_mlp, ("--epochs", "0"), "--epochs must be positive"),
+        (mnist_mlp, ("--holdout", "1"), "must leave some"),
+        (mnist_mlp, ("--warmup", "1"), "warmup must be"),
+        (mnist_mlp, ("--patience", "0"), "--patience must be positive"),
+        (mnist_mlp, ("--mixup", "-1"), "mixup must not be negative"),
+        (diagnose, (), "name the folder of a run"),
+        (diagnose, ("nowhere",), "has no train and no valid losses"),
+        (kfold_digits, ("--folds", "1"), "folds must be 2 to"),
+    ],
+)
+def test_mistakes_are_one_sentence(module, argv, message, tmp_path, capsys):
+    if module is not diagnose:
+        argv += ("--workdir", str(tmp_path))
+    assert run(module, *argv) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_the_worst_mistakes_come_first():
+    images = np.zeros((3, 4, 4, 1), np.uint8)
+    probability = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    figure = classification_pictures.draw_mistakes(images, probability, np.array([1, 1, 1]))
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["1, not 0 (90 %)", "1, not 0 (60 %)"]
