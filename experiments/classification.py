@@ -35,7 +35,7 @@ class Config(image_options.Config):
     batch: int = 128
     """Images in a training step."""
     optimizer: Optimizer = "adam"
-    """See jaxdl.train.optimizers."""
+    """See jaxdl.train.optimizers; rprop, adabound and swats change their rates by themselves."""
     momentum: float = 0.9
     """Of the optimizers `momentum` and `nag`."""
     learning_rate: float = 1e-3
@@ -117,7 +117,6 @@ def run(
     import jax
     import numpy as np
 
-    from jaxdl.data import folds, images
     from jaxdl.methods.supervised import classifier
     from jaxdl.train import optimizers
     from jaxdl.train.checkpoint import digest
@@ -128,27 +127,14 @@ def run(
     command.require_positive(config, "epochs", "batch", "learning_rate", "size")
     if config.patience is not None:
         command.require_positive(config, "patience")
-    dataset, data = images.load(config.dataset, data_dir=config.data_dir, auto=auto)
+    dataset, parts = _parts(config, auto, draw)
     config = dataclasses.replace(config, dataset=dataset)
     options = {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
     named = "-".join([experiment, *([config.preset] if hasattr(config, "preset") else []), dataset])
     report = Report(config.workdir or Path(f"runs/{named}-seed{config.seed}"))
     report.check_config(options)
-    parts = {
-        part: (images.resize(fields["image"], config.size), fields["label"])
-        for part, fields in data.items()
-    }
-    learned, held_out = folds.holdout(len(parts["train"][1]), config.holdout, seed=0)
-    parts["valid"] = tuple(leaf[held_out] for leaf in parts["train"])
-    parts["train"] = tuple(leaf[learned] for leaf in parts["train"])
-    if draw:
-        for number, part in enumerate(("valid", "test")):
-            shown, label = parts[part]
-            made = jax.jit(draw)(jax.random.key(number), shown, np.arange(len(shown)))
-            parts[part] = np.asarray(made), label
-
     call = 10  # steps of one compiled call
-    every = max(round(len(learned) / config.batch / call), 1) * call
+    every = max(round(len(parts["train"][1]) / config.batch / call), 1) * call
     steps = config.epochs * every
     rate = config.learning_rate
     if config.optimizer not in optimizers.OWN_RATES:
@@ -214,7 +200,7 @@ def run(
         experiment=experiment,
         dataset=dataset,
         protocol={
-            "train": f"{len(learned)} images of the data set's own training part",
+            "train": f"{len(parts['train'][1])} images of the data set's own training part",
             "test": "the data set's own test part",
             "selection": "last step" if config.patience is None else "early stopping, last step",
         },
@@ -236,6 +222,29 @@ def run(
     )
     variables = classifier.tested(state)
     return Finished(network, variables, parts["test"][0], report)
+
+
+def _parts(config: Config, auto: str, draw: Any) -> tuple[str, dict[str, tuple[Any, Any]]]:
+    """Returns the name of the data set, and images and labels of `train`, `valid` and `test`."""
+    import jax
+    import numpy as np
+
+    from jaxdl.data import folds, images
+
+    dataset, data = images.load(config.dataset, data_dir=config.data_dir, auto=auto)
+    parts = {
+        part: (images.resize(fields["image"], config.size), fields["label"])
+        for part, fields in data.items()
+    }
+    learned, held_out = folds.holdout(len(parts["train"][1]), config.holdout, seed=0)
+    parts["valid"] = tuple(leaf[held_out] for leaf in parts["train"])
+    parts["train"] = tuple(leaf[learned] for leaf in parts["train"])
+    if draw:
+        for number, part in enumerate(("valid", "test")):
+            shown, label = parts[part]
+            made = jax.jit(draw)(jax.random.key(number), shown, np.arange(len(shown)))
+            parts[part] = np.asarray(made), label
+    return dataset, parts
 
 
 def _statistics(method: Any, part: Any) -> Any:
