@@ -3,9 +3,45 @@
 Shapes: B batch, H W image, C channels, A classes.
 """
 
+from typing import NamedTuple
+
 import chex
 import jax
 import jax.numpy as jnp
+
+
+class Changes(NamedTuple):
+    """Which random changes images in [0, 1] undergo, and how large they are; by default none."""
+
+    degrees: float = 0.0
+    """Largest angle by which an image is turned, either way."""
+    scale: float = 0.0
+    """Largest share by which its height and width become larger or smaller."""
+    shear: float = 0.0
+    """Largest shear of its rows and columns, as a tangent."""
+    shift: float = 0.0
+    """Largest move, in pixels."""
+    flip: bool = False
+    """Whether it is mirrored left to right, half the time."""
+    brightness: float = 0.0
+    """Largest share by which it becomes brighter or darker."""
+    noise: float = 0.0
+    """Standard deviation of what is added to its pixels."""
+
+
+def change(changes: Changes, key: jax.Array, image: jax.Array) -> jax.Array:
+    """Makes all these changes to an image [H, W, C] in [0, 1]."""
+    keys = jax.random.split(key, 4)
+    limits = {name: getattr(changes, name) for name in ("degrees", "shear", "scale", "shift")}
+    if any(limits.values()):
+        image = random_affine(keys[0], image, **limits)
+    if changes.flip:
+        image = flip(keys[1], image)
+    if changes.brightness:
+        image = brightness(keys[2], image, changes.brightness)
+    if changes.noise:
+        image = noise(keys[3], image, changes.noise)
+    return image
 
 
 def affine(

@@ -15,6 +15,7 @@ import optax
 
 from jaxdl.nn.classify import CNN
 from jaxdl.ops import augmentation
+from jaxdl.ops.augmentation import Changes
 from jaxdl.ops.metrics import Moments
 from jaxdl.train.state import Method, TrainState, averaged
 from jaxdl.train.step import gradient_step
@@ -150,21 +151,9 @@ def tested(state: TrainState) -> dict[str, Any]:
 
 def augmented(config: Config, key: jax.Array, images: jax.Array) -> jax.Array:
     """Changes images [B, H, W, C] in [0, 1], each in its own way."""
-    limits = {name: getattr(config, name) for name in ("degrees", "shear", "scale", "shift")}
-
-    def one(key, image):
-        keys = jax.random.split(key, 4)
-        if any(limits.values()):
-            image = augmentation.random_affine(keys[0], image, **limits)
-        if config.flip:
-            image = augmentation.flip(keys[1], image)
-        if config.brightness:
-            image = augmentation.brightness(keys[2], image, config.brightness)
-        if config.noise:
-            image = augmentation.noise(keys[3], image, config.noise)
-        return image
-
-    return jax.vmap(one)(jax.random.split(key, len(images)), images)
+    changes = Changes(**{name: getattr(config, name) for name in Changes._fields})
+    keys = jax.random.split(key, len(images))
+    return jax.vmap(lambda key, image: augmentation.change(changes, key, image))(keys, images)
 
 
 def check(config: Config) -> None:
