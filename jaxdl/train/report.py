@@ -221,6 +221,11 @@ class Report:
         with self._replacing(name) as file:
             Image.fromarray(pixels).save(file, format="png")
 
+    def save_array(self, values: np.ndarray, name: str) -> None:
+        """Writes an array as an .npy file, whole or not at all."""
+        with self._replacing(name) as file:
+            np.save(file, values, allow_pickle=False)
+
     def write_curves(
         self,
         name: str = "curves.png",
