@@ -91,6 +91,8 @@ class Finished(NamedTuple):
     """Of the network, as it was tested."""
     test: Any
     """Images that it was tested on, uint8 [n, H, W, C]."""
+    metrics: dict[str, Any]
+    """Of the test images, see `measure`."""
     report: "Report"
     """The folder of the run."""
 
@@ -127,7 +129,7 @@ def run(
     command.require_positive(config, "epochs", "batch", "learning_rate", "size")
     if config.patience is not None:
         command.require_positive(config, "patience")
-    dataset, parts = _parts(config, auto, draw)
+    dataset, parts = load(config, auto, draw)
     config = dataclasses.replace(config, dataset=dataset)
     options = {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
     named = "-".join([experiment, *([config.preset] if hasattr(config, "preset") else []), dataset])
@@ -221,11 +223,32 @@ def run(
         f"own test part, after step {int(state.step)}, seed {config.seed}); see {report.workdir}"
     )
     variables = classifier.tested(state)
-    return Finished(network, variables, parts["test"][0], report)
+    return Finished(network, variables, parts["test"][0], metrics, report)
 
 
-def _parts(config: Config, auto: str, draw: Any) -> tuple[str, dict[str, tuple[Any, Any]]]:
-    """Returns the name of the data set, and images and labels of `train`, `valid` and `test`."""
+def _statistics(method: Any, part: Any) -> Any:
+    """Returns the shapes of the batch statistics of a network; they bring examples together."""
+    import jax
+
+    image, label = part
+    batch = {"image": image[:1] / 255.0, "label": label[:1]}
+    return jax.eval_shape(method.init, jax.random.key(0), batch).extra["batch_stats"]
+
+
+def load(
+    config: Config, auto: str, draw: Callable[[Any, Any, Any], Any] | None = None
+) -> tuple[str, dict[str, tuple[Any, Any]]]:
+    """Loads what a classifier is trained and judged on.
+
+    Args:
+      config: the options.
+      auto: see `run`.
+      draw: see `run`.
+
+    Returns:
+      The name of the data set, and images uint8 [n, H, W, C] and labels int [n] of `train`, `valid`
+      and `test`.
+    """
     import jax
     import numpy as np
 
@@ -245,15 +268,6 @@ def _parts(config: Config, auto: str, draw: Any) -> tuple[str, dict[str, tuple[A
             made = jax.jit(draw)(jax.random.key(number), shown, np.arange(len(shown)))
             parts[part] = np.asarray(made), label
     return dataset, parts
-
-
-def _statistics(method: Any, part: Any) -> Any:
-    """Returns the shapes of the batch statistics of a network; they bring examples together."""
-    import jax
-
-    image, label = part
-    batch = {"image": image[:1] / 255.0, "label": label[:1]}
-    return jax.eval_shape(method.init, jax.random.key(0), batch).extra["batch_stats"]
 
 
 def measure(log_probability: Any, label: Any) -> tuple[dict[str, Any], Any]:

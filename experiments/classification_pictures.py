@@ -71,3 +71,24 @@ def draw_pairs(images: Any, below: Any) -> Any:
             axes.imshow(-image.mean(-1), cmap="gray")
             axes.axis("off")
     return figure
+
+
+def draw_targets(images: Any, soft: Any) -> Any:
+    """Draws images, and the probability of each class that a teacher gives below.
+
+    Args:
+      images: uint8 [n, H, W, C].
+      soft: [n, A].
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.1 * len(images), 2.4), layout="constrained")
+    above, below = figure.subplots(2, len(images), height_ratios=(1, 1.2))
+    for axes, image in zip(above, images, strict=True):
+        axes.imshow(255 - image.mean(-1), cmap="gray", vmin=0, vmax=255)
+        axes.axis("off")
+    for axes, row in zip(below, soft, strict=True):
+        axes.bar(range(len(row)), row, width=0.9)
+        axes.set(ylim=(0, 1), yticks=[], xticks=range(len(row)))
+        axes.tick_params(labelsize=5)
+    return figure

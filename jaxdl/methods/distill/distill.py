@@ -21,7 +21,6 @@ from jaxdl.ops.metrics import Moments
 from jaxdl.train.state import Method, TrainState
 from jaxdl.train.step import gradient_step
 
-
 FeatureLoss = Literal["none", "hint", "attention", "similarity", "distance", "distance and angle"]
 
 

@@ -1,0 +1,239 @@
+"""What the experiments with a teacher and a student of digits share."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from experiments import classification, classification_pictures, image_options
+from jaxdl.train import command
+
+NOT_OF_THE_RUN = ("preset", "data_dir", "workdir")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(image_options.Config):
+    """Options of a teacher and its student."""
+
+    teacher_hidden: tuple[int, ...] = (256, 256)
+    """Units of the teacher's hidden layers."""
+    student_hidden: tuple[int, ...] = (32,)
+    """Units of the student's."""
+    teacher_epochs: int = 60
+    """How often the teacher draws a training image, on average."""
+    epochs: int = 60
+    """How often the student does, with a teacher and without."""
+    temperature: float = 4.0
+    """Of the soft targets."""
+    hard: float = 0.1
+    """Share of the cross-entropy with the labels in the distilled student's loss."""
+    omit: tuple[int, ...] = ()
+    """Classes that the student never sees; afterwards their biases are raised until their mean
+    probability on the validation images is what the training labels say."""
+    holdout: float = 1 / 20
+    """Share of the training images that is kept for validation."""
+    batch: int = 128
+    """Images in a step."""
+    learning_rate: float = 1e-3
+    """Of Adam, at first; it falls to 0."""
+    shift: float = 2.0
+    """Largest move of the teacher's images, in pixels of 28."""
+
+
+def run(experiment: str, config: Config) -> None:
+    """Trains a teacher, a student alone and a student of the teacher, and compares them.
+
+    Args:
+      experiment: name of the module that is run.
+      config: its options.
+    """
+    import jax
+    import numpy as np
+
+    from jaxdl.methods.distill import distill
+    from jaxdl.nn.classify import MLP
+    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.report import Report
+
+    command.require_positive(config, "teacher_epochs", "epochs", "batch", "learning_rate")
+    shared = {
+        name: getattr(config, name)
+        for name in ("dataset", "data_dir", "seed", "holdout", "batch", "learning_rate")
+    }
+    classifier = classification.Config(**shared, epochs=config.epochs)
+    dataset, parts = classification.load(classifier, "mnist")
+    if unknown := set(config.omit) - set(np.unique(parts["train"][1]).tolist()):
+        raise ValueError(f"--omit names classes that are not there: {sorted(unknown)}")
+    config = dataclasses.replace(config, dataset=dataset)
+    options = {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
+    report = Report(config.workdir or Path(f"runs/{experiment}-{dataset}-seed{config.seed}"))
+    report.check_config(options)
+    taught = classification.run(
+        f"{experiment}, teacher",
+        dataclasses.replace(
+            classifier,
+            dataset=dataset,
+            epochs=config.teacher_epochs,
+            shift=config.shift,
+            workdir=report.workdir / "teacher",
+        ),
+        lambda classes: MLP(config.teacher_hidden, classes, dropout=0.5, input_dropout=0.2),
+    )
+    alone = classification.run(
+        f"{experiment}, student alone",
+        dataclasses.replace(classifier, dataset=dataset, workdir=report.workdir / "alone"),
+        lambda classes: MLP(config.student_hidden, classes),
+    )
+    teacher = distill.teacher(taught.network, taught.variables)
+    student, state, logits = _student(config, options, teacher, parts, report)
+
+    def log_probability(shown):
+        settings = distill.Config()
+        return np.asarray(
+            jax.jit(
+                lambda images: jax.nn.log_softmax(
+                    distill.predict(settings, student, state, images / 255.0)
+                )
+            )(shown)
+        )
+
+    shown, label = parts["test"]
+    found = {"distilled": log_probability(shown)}
+    if config.omit:
+        raised = _raised(log_probability(parts["valid"][0]), parts, config.omit)
+        found["distilled, biases raised"] = np.asarray(
+            jax.nn.log_softmax(found["distilled"] + raised)
+        )
+    measured = {"teacher": taught.metrics, "student alone": alone.metrics}
+    for name, values in found.items():
+        measured[name], confusion = classification.measure(values, label)
+    report.write_result(
+        experiment=experiment,
+        dataset=dataset,
+        protocol={
+            "train": f"{len(parts['train'][1])} images of the data set's own training part",
+            "test": "the data set's own test part",
+            "selection": "last step",
+            "classes that the student never saw": list(config.omit),
+        },
+        metrics=measured,
+        seed=config.seed,
+        steps=int(state.step),
+        params_sha256=digest(state.params),
+    )
+    report.write_curves(metrics=("loss", "agreement"))
+    report.save_figure(classification_pictures.draw_confusion(confusion), "confusion.png")
+    soft = np.asarray(jax.nn.softmax(logits[:12] / config.temperature))
+    targets = classification_pictures.draw_targets(parts["train"][0][:12], soft)
+    report.save_figure(targets, "soft_targets.png")
+    mistakes = {name: metrics["accuracy"]["mistakes"] for name, metrics in measured.items()}
+    said = ", ".join(f"{name} {count}" for name, count in mistakes.items())
+    if config.omit:
+        share = np.mean([measured[name]["by class"]["recall"][c] for c in config.omit])
+        said += f"; {100 * share:.1f} % of the omitted classes right"
+    print(
+        f"{experiment}: mistakes of {len(label)} test images: {said} ({dataset}, its own test "
+        f"part, last step, seed {config.seed}); see {report.workdir}"
+    )
+
+
+def _student(config, options, teacher, parts, report):
+    """Returns the distilled student, its state, and what the teacher said of its images."""
+    import jax
+    import numpy as np
+    import optax
+
+    from jaxdl.methods.distill import distill
+    from jaxdl.nn.classify import MLP
+    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.evaluation import map_batches
+    from jaxdl.train.teacher_cache import cached
+    from jaxdl.train.training import train
+
+    shown, label = parts["train"]
+    kept = ~np.isin(label, config.omit)
+    shown, label = shown[kept], label[kept]
+    settings = command.pick(distill.Config, config)
+    student = MLP(config.student_hidden, int(parts["test"][1].max()) + 1)
+    ask = jax.jit(
+        lambda images: distill.teacher_logits(
+            settings, (teacher,), (teacher.variables,), images / 255.0
+        )
+    )
+    # The student's images are always the same: one variant of each.
+    logits = cached(
+        report.workdir / "teacher_logits",
+        {
+            "teacher": digest(teacher.variables),
+            "data set": digest({"image": shown}),
+            "temperature": config.temperature,
+        },
+        lambda: map_batches(ask, shown, 500)[None],
+    )[0]
+    call = 10
+    every = max(round(len(label) / config.batch / call), 1) * call
+    steps = config.epochs * every
+    method = distill.make(
+        settings,
+        network=(student, ()),
+        optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, steps)),
+    )
+
+    def sample(key, part):
+        index = jax.random.randint(key, (config.batch,), 0, len(part["label"]))
+        batch = {name: leaf[index] for name, leaf in part.items()}
+        return batch | {"image": batch["image"] / 255.0}
+
+    @jax.jit
+    def measure(state, images):
+        return jax.nn.log_softmax(distill.predict(settings, student, state, images / 255.0))
+
+    def evaluate(state):
+        images, valid = parts["valid"]
+        found = map_batches(lambda some: measure(state, some), images, 500)
+        return {
+            "loss": -found[np.arange(len(valid)), valid].mean(),
+            "accuracy": (found.argmax(-1) == valid).mean(),
+        }
+
+    print("student of the teacher:")
+    state = train(
+        method,
+        sample,
+        jax.device_put({"image": shown, "label": label, "teacher_logits": np.asarray(logits)}),
+        batch=config.batch,
+        unit="images",
+        seed=config.seed,
+        steps=steps,
+        steps_per_call=call,
+        evaluate=evaluate,
+        eval_every=every,
+        log_every=max(every // 10 // call, 1) * call,
+        report=report,
+        metadata={"config": options},
+    )
+    return student, state, logits
+
+
+def _raised(log_probability: Any, parts: Any, omitted: tuple[int, ...]) -> Any:
+    """Returns what is added to the logits [A], 0 for all classes but the omitted ones.
+
+    With it the mean probability of each on the validation images, whose labels are not looked at,
+    is its share of the training labels.
+    """
+    import numpy as np
+    from scipy.optimize import brentq
+    from scipy.special import softmax
+
+    label = parts["train"][1]
+    raised = np.zeros(log_probability.shape[-1])
+    for _ in range(5 if len(omitted) > 1 else 1):  # each depends on the others
+        for omit in omitted:
+            share = (label == omit).mean()
+
+            def excess(value, omit=omit, share=share):
+                trial = raised.copy()
+                trial[omit] = value
+                return softmax(log_probability + trial, -1)[:, omit].mean() - share
+
+            raised[omit] = brentq(excess, -50, 50)
+    return raised
