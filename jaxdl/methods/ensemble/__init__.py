@@ -1,0 +1,1 @@
+"""Several networks for one task."""

@@ -1,0 +1,160 @@
+"""Deep ensembles (Lakshminarayanan et al., 2017): all members are trained in one step.
+
+Shapes: M members, B batch, H W image, C channels, A classes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxdl.nn.classify import CNN
+from jaxdl.ops import voting
+from jaxdl.ops.metrics import Moments
+from jaxdl.train.state import Method, TrainState
+from jaxdl.train.step import gradient_step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What defines the training."""
+
+    members: int = 5
+    """M."""
+    rate_factors: tuple[float, ...] = ()
+    """By which the optimizer's changes of each member are multiplied, its own learning rate; () for
+    1."""
+    label_smoothing: float = 0.0
+    """Share of the target that all classes have alike."""
+    classes: int = 10
+    """A."""
+    mean: float = 0.0
+    """Subtracted from each pixel."""
+    deviation: float = 1.0
+    """By which each pixel is divided then."""
+
+
+def make(
+    config: Config,
+    *,
+    network: nn.Module | None = None,
+    optimizer: optax.GradientTransformation | None = None,
+    axis_name: str | None = None,
+) -> Method:
+    """Makes the training and evaluation steps.
+
+    A training batch is `{"image": [M, B, H, W, C], "label": int [M, B]}`, every member's own; the
+    devices of a mesh share the members. An evaluation batch is `[B, ...]`, the same for all.
+
+    Args:
+      config: the settings.
+      network: `(images, train=bool) -> logits [B, A]`, see `jaxdl.nn.classify`. None for its `CNN`.
+      optimizer: None for Adam at 1e-3. Each member has a state of its own.
+      axis_name: the mapped axis over which every member's gradient is averaged, see
+        `jaxdl.train.step.gradient_step`.
+
+    Returns:
+      A Method whose metrics in training are means over the members, and whose evaluation gives
+      Moments of `accuracy` and `loss` of the mean probability, `member accuracy`, `member loss` and
+      `disagreement`.
+
+    Raises:
+      ValueError: when a setting is out of its range.
+    """
+    check(config)
+    network = network or CNN(classes=config.classes)
+    optimizer = optimizer or optax.adam(1e-3)
+    factors = jnp.array(config.rate_factors or (1.0,) * config.members)
+
+    def loss(params, extra, key, batch):
+        logits, seen = network.apply(
+            {"params": params, "batch_stats": extra},
+            (batch["image"] - config.mean) / config.deviation,
+            train=True,
+            rngs={"dropout": key},
+            mutable=["batch_stats"],
+        )
+        targets = jax.nn.one_hot(batch["label"], config.classes)
+        targets = optax.smooth_labels(targets, config.label_smoothing)
+        right = (logits.argmax(-1) == batch["label"]).mean(dtype=jnp.float32)
+        value = optax.softmax_cross_entropy(logits, targets).mean()
+        return value, (seen.get("batch_stats", {}), {"accuracy": right})
+
+    def one(state, factor, batch):
+        scaled = optax.chain(optimizer, optax.scale(factor))
+        return gradient_step(loss, scaled, axis_name=axis_name)(state, batch)
+
+    # All members are at the same step; keys, parameters and all else are their own.
+    axes = TrainState(None, 0, 0, 0, 0)
+
+    def train_step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
+        key = state.key
+        keys = jax.random.split(key, config.members)
+        mapped = jax.vmap(one, (axes, 0, 0), (axes, 0))
+        after, metrics = mapped(state._replace(key=keys), factors, batch)
+        return after._replace(key=key), jax.tree.map(lambda leaf: leaf.mean(0), metrics)
+
+    def init(key: jax.Array, batch: Any) -> TrainState:
+        *keys, state_key = jax.random.split(key, config.members + 1)
+
+        def member(key):
+            variables = network.init(key, batch["image"][0])
+            params = variables["params"]
+            # The state of the chain that `one` makes, whose second part has none.
+            state = optimizer.init(params), optax.scale(1.0).init(params)
+            return params, state, variables.get("batch_stats", {})
+
+        params, opt_state, statistics = jax.vmap(member)(jnp.stack(keys))
+        return TrainState(jnp.zeros((), jnp.int32), params, opt_state, statistics, state_key)
+
+    def eval_step(state: TrainState, batch: Any) -> dict[str, Moments]:
+        log_probability = jax.nn.log_softmax(predict(config, network, state, batch["image"]))
+        label = batch["label"]
+        together = voting.average(jnp.exp(log_probability))
+
+        def of_label(values):
+            return jnp.take_along_axis(values, label[..., None], -1)[..., 0]
+
+        said = log_probability.argmax(-1)
+        values = {
+            "accuracy": (together.argmax(-1) == label).astype(jnp.float32),
+            "loss": -jnp.log(of_label(together)),
+            "member accuracy": (said == label).mean(0, dtype=jnp.float32),
+            "member loss": -jax.vmap(of_label)(log_probability).mean(0),
+            "disagreement": voting.disagreement(said),
+        }
+        return {name: Moments.of(value, batch["weight"]) for name, value in values.items()}
+
+    return Method(init, train_step, eval_step)
+
+
+def predict(config: Config, network: nn.Module, state: TrainState, images: jax.Array) -> jax.Array:
+    """Returns each member's logits [M, B, A] of images [B, H, W, C], with stored statistics."""
+    inputs = (images - config.mean) / config.deviation
+
+    def one(params, statistics):
+        return network.apply({"params": params, "batch_stats": statistics}, inputs)
+
+    return jax.vmap(one)(state.params, state.extra)
+
+
+def member(state: TrainState, index: int) -> dict[str, Any]:
+    """Returns the variables of one member's network, to use it alone or as a teacher."""
+    params, statistics = jax.tree.map(lambda leaf: leaf[index], (state.params, state.extra))
+    return {"params": params, "batch_stats": statistics}
+
+
+def check(config: Config) -> None:
+    """Raises ValueError when a setting is out of its range."""
+    if config.members < 2:
+        raise ValueError(f"an ensemble has at least 2 members, got {config.members}")
+    if config.rate_factors and len(config.rate_factors) != config.members:
+        raise ValueError(
+            f"rate_factors must be one for each of {config.members} members, "
+            f"got {len(config.rate_factors)}"
+        )
+    if not 0 <= config.label_smoothing < 1 or not config.deviation > 0:
+        raise ValueError(f"label_smoothing must be in [0, 1) and deviation positive, got {config}")
