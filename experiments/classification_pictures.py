@@ -92,3 +92,55 @@ def draw_targets(images: Any, soft: Any) -> Any:
         axes.set(ylim=(0, 1), yticks=[], xticks=range(len(row)))
         axes.tick_params(labelsize=5)
     return figure
+
+
+def draw_reliability(probability: dict[str, Any], label: Any) -> Any:
+    """Draws how often predictions are right, by their confidence.
+
+    Args:
+      probability: [n, A], by the name of who predicts.
+      label: int [n].
+    """
+    from matplotlib.figure import Figure
+
+    from jaxdl.ops.classification import reliability
+
+    figure = Figure(figsize=(4.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="lightgrey")
+    for name, values in probability.items():
+        found = reliability(values, label)
+        there = found.count > 0
+        error = 100 * found.expected_calibration_error
+        axes.plot(
+            found.confidence[there],
+            found.accuracy[there],
+            marker="o",
+            markersize=3,
+            label=f"{name} ({error:.1f} %)",
+        )
+    axes.set(xlabel="confidence", ylabel="right", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.legend(title="calibration error", fontsize=7)
+    return figure
+
+
+def draw_votes(images: Any, said: Any, label: Any) -> Any:
+    """Draws images with what each model says of them.
+
+    Args:
+      images: uint8 [n, H, W, C].
+      said: int [M, n].
+      label: int [n].
+    """
+    from matplotlib.figure import Figure
+
+    columns = 10
+    rows = -(-len(images) // columns)
+    figure = Figure(figsize=(columns * 0.9, rows * 1.25), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, image, votes, own in zip(grid.flat, images, said.T, label, strict=False):
+        axes.imshow(255 - image.mean(-1), cmap="gray", vmin=0, vmax=255)
+        axes.set_title(f"{own}: {' '.join(map(str, votes))}", fontsize=6)
+    return figure
