@@ -1,7 +1,7 @@
 """What every experiment with an image classifier shares: training, judging, and pictures."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -104,6 +104,10 @@ def run(
     *,
     auto: str = "mnist",
     draw: Callable[[Any, Any, Any], Any] | None = None,
+    only: Sequence[int] | None = None,
+    limit: int | None = None,
+    start: Callable[[Any], Any] = lambda variables: variables,
+    adapt: Callable[[Any], Any] = lambda optimizer: optimizer,
 ) -> Finished:
     """Trains a classifier, tests it and draws where it is wrong.
 
@@ -115,6 +119,10 @@ def run(
       draw: `(key, images [n, H, W, C], index [B]) -> images [B, ...]`, both uint8: what is made of
         the images with these numbers, inside the training step, and once for validation and test;
         None for these images.
+      only: the classes that there are, renumbered from 0; None for all.
+      limit: training images that are used; None for all.
+      start: from the variables of the network at random to those that it starts from.
+      adapt: from the optimizer of the options to the one that is used.
     """
     import jax
     import numpy as np
@@ -129,7 +137,7 @@ def run(
     command.require_positive(config, "epochs", "batch", "learning_rate", "size")
     if config.patience is not None:
         command.require_positive(config, "patience")
-    dataset, parts = load(config, auto, draw)
+    dataset, parts = load(config, auto, draw, only)
     config = dataclasses.replace(config, dataset=dataset)
     options = {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
     named = "-".join([experiment, *([config.preset] if hasattr(config, "preset") else []), dataset])
@@ -141,20 +149,26 @@ def run(
     rate = config.learning_rate
     if config.optimizer not in optimizers.OWN_RATES:
         rate = optimizers.schedule(config.schedule, rate, steps, round(config.warmup * steps))
-    classes = int(parts["train"][1].max()) + 1
+    parts["train"] = tuple(leaf[:limit] for leaf in parts["train"])
+    classes = int(parts["test"][1].max()) + 1
     settings = dataclasses.replace(command.pick(classifier.Config, config), classes=classes)
     network = build(classes)
     method = classifier.make(
         settings,
         network=network,
-        optimizer=optimizers.build(
-            config.optimizer,
-            rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            clip=config.clip,
+        optimizer=adapt(
+            optimizers.build(
+                config.optimizer,
+                rate,
+                momentum=config.momentum,
+                weight_decay=config.weight_decay,
+                clip=config.clip,
+            )
         ),
     )
+
+    def init(key, batch):
+        return classifier.started(method.init(key, batch), start)
 
     def sample(key, part):
         every_image, label = part
@@ -180,7 +194,7 @@ def run(
         }
 
     state = train(
-        method,
+        method._replace(init=init),
         sample,
         jax.device_put(parts["train"]),
         batch=config.batch,
@@ -236,7 +250,10 @@ def _statistics(method: Any, part: Any) -> Any:
 
 
 def load(
-    config: Config, auto: str, draw: Callable[[Any, Any, Any], Any] | None = None
+    config: Config,
+    auto: str,
+    draw: Callable[[Any, Any, Any], Any] | None = None,
+    only: Sequence[int] | None = None,
 ) -> tuple[str, dict[str, tuple[Any, Any]]]:
     """Loads what a classifier is trained and judged on.
 
@@ -244,6 +261,7 @@ def load(
       config: the options.
       auto: see `run`.
       draw: see `run`.
+      only: see `run`.
 
     Returns:
       The name of the data set, and images uint8 [n, H, W, C] and labels int [n] of `train`, `valid`
@@ -259,6 +277,12 @@ def load(
         part: (images.resize(fields["image"], config.size), fields["label"])
         for part, fields in data.items()
     }
+    if only is not None:
+        for part, (shown, label) in parts.items():
+            kept = np.isin(label, only)
+            number = {old: new for new, old in enumerate(only)}
+            renumbered = np.array([number[old] for old in label[kept].tolist()], np.int32)
+            parts[part] = shown[kept], renumbered
     learned, held_out = folds.holdout(len(parts["train"][1]), config.holdout, seed=0)
     parts["valid"] = tuple(leaf[held_out] for leaf in parts["train"])
     parts["train"] = tuple(leaf[learned] for leaf in parts["train"])

@@ -144,3 +144,26 @@ def draw_votes(images: Any, said: Any, label: Any) -> Any:
         axes.imshow(255 - image.mean(-1), cmap="gray", vmin=0, vmax=255)
         axes.set_title(f"{own}: {' '.join(map(str, votes))}", fontsize=6)
     return figure
+
+
+def draw_recalls(recalls: dict[str, Any], classes: Any) -> Any:
+    """Draws the share of each class that is right.
+
+    Args:
+      recalls: [A], by the name of who predicts.
+      classes: the names of the classes, [A].
+    """
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1.3 * len(classes) + 2, 3.2), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(recalls)
+    place = np.arange(len(classes))
+    for number, (name, values) in enumerate(recalls.items()):
+        axes.bar(place + (number + 0.5) * width - 0.4, np.asarray(values) * 100, width, label=name)
+    lowest = 100 * min(min(values) for values in recalls.values())
+    axes.set(xticks=place, ylabel="right, %", ylim=(max(lowest - 2, 0), 100))
+    axes.set_xticklabels(classes)
+    axes.legend(fontsize=7, loc="lower left")
+    return figure

@@ -5,6 +5,7 @@ Softmax regression, a perceptron and a residual network are the same step with o
 Shapes: B batch, H W image, C channels, A classes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,6 +142,22 @@ def make(
 def predict(config: Config, network: nn.Module, state: TrainState, images: jax.Array) -> jax.Array:
     """Returns the logits [B, A] of images [B, H, W, C], with the average if there is one."""
     return network.apply(tested(state), (images - config.mean) / config.deviation)
+
+
+def started(state: TrainState, change: Callable[[Any], Any]) -> TrainState:
+    """Returns the state of a training that starts from other variables of the network.
+
+    Args:
+      state: a new one, whose optimizer has nothing to forget.
+      change: from the variables, `params` and `batch_stats`, to those to start from, of the same
+        shapes; `jaxdl.train.transfer.load` makes them of another network's.
+    """
+    stored = {"params": state.params, "batch_stats": state.extra["batch_stats"]}
+    variables = change(stored)
+    extra = state.extra | {"batch_stats": variables["batch_stats"]}
+    if "average" in extra:
+        extra["average"] = variables
+    return state._replace(params=variables["params"], extra=extra)
 
 
 def tested(state: TrainState) -> dict[str, Any]:
