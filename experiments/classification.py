@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from experiments import classification_pictures, image_options
+from experiments import classification_training as training
 from jaxdl.train import command
 
 if TYPE_CHECKING:  # JAX would slow --help down
@@ -130,9 +131,7 @@ def run(
     from jaxdl.methods.supervised import classifier
     from jaxdl.train import optimizers
     from jaxdl.train.checkpoint import digest
-    from jaxdl.train.evaluation import map_batches
     from jaxdl.train.report import Report
-    from jaxdl.train.training import train
 
     command.require_positive(config, "epochs", "batch", "learning_rate", "size")
     if config.patience is not None:
@@ -143,13 +142,11 @@ def run(
     named = "-".join([experiment, *([config.preset] if hasattr(config, "preset") else []), dataset])
     report = Report(config.workdir or Path(f"runs/{named}-seed{config.seed}"))
     report.check_config(options)
-    call = 10  # steps of one compiled call
-    every = max(round(len(parts["train"][1]) / config.batch / call), 1) * call
-    steps = config.epochs * every
+    parts["train"] = tuple(leaf[:limit] for leaf in parts["train"])
+    steps = config.epochs * training.epoch(len(parts["train"][1]), config.batch)
     rate = config.learning_rate
     if config.optimizer not in optimizers.OWN_RATES:
         rate = optimizers.schedule(config.schedule, rate, steps, round(config.warmup * steps))
-    parts["train"] = tuple(leaf[:limit] for leaf in parts["train"])
     classes = int(parts["test"][1].max()) + 1
     settings = dataclasses.replace(command.pick(classifier.Config, config), classes=classes)
     network = build(classes)
@@ -170,47 +167,22 @@ def run(
     def init(key, batch):
         return classifier.started(method.init(key, batch), start)
 
-    def sample(key, part):
-        every_image, label = part
-        which_key, draw_key = jax.random.split(key)
-        index = jax.random.randint(which_key, (config.batch,), 0, len(every_image))
-        shown = draw(draw_key, every_image, index) if draw else every_image[index]
-        return {"image": shown / 255.0, "label": label[index]}
-
-    @jax.jit
-    def predict(state, shown):
-        return jax.nn.log_softmax(classifier.predict(settings, network, state, shown / 255.0))
-
-    def judge(state, part):
-        shown, label = parts[part]
-        found = map_batches(lambda some: predict(state, some), shown, 500)
-        return found, label
-
-    def evaluate(state):
-        log_probability, label = judge(state, "valid")
-        return {
-            "loss": -log_probability[np.arange(len(label)), label].mean(),
-            "accuracy": (log_probability.argmax(-1) == label).mean(),
-        }
-
-    state = train(
+    predict = training.predictor(
+        lambda state, shown: classifier.predict(settings, network, state, shown)
+    )
+    state = training.fit(
         method._replace(init=init),
-        sample,
-        jax.device_put(parts["train"]),
-        batch=config.batch,
-        independent=not jax.tree.leaves(_statistics(method, parts["test"])),
-        unit="images",
-        seed=config.seed,
-        steps=steps,
-        steps_per_call=call,
-        evaluate=evaluate,
-        eval_every=every,
-        log_every=max(every // 10 // call, 1) * call,
+        dict(zip(("image", "label"), parts["train"], strict=True)),
+        config,
+        evaluate=training.validation(predict, parts["valid"]),
         report=report,
-        metadata={"config": options},
+        options=options,
+        draw=draw,
+        independent=not jax.tree.leaves(_statistics(method, parts["test"])),
         patience=config.patience,
     )
-    log_probability, label = judge(state, "test")
+    shown, label = parts["test"]
+    log_probability = predict(state, shown)
     metrics, confusion = measure(log_probability, label)
     report.write_result(
         experiment=experiment,
@@ -227,7 +199,7 @@ def run(
     )
     report.write_curves(chance=1 / classes)
     report.save_figure(classification_pictures.draw_confusion(confusion), "confusion.png")
-    worst = classification_pictures.draw_mistakes(parts["test"][0], np.exp(log_probability), label)
+    worst = classification_pictures.draw_mistakes(shown, np.exp(log_probability), label)
     report.save_figure(worst, "mistakes.png")
     accuracy = metrics["accuracy"]
     print(
@@ -237,7 +209,7 @@ def run(
         f"own test part, after step {int(state.step)}, seed {config.seed}); see {report.workdir}"
     )
     variables = classifier.tested(state)
-    return Finished(network, variables, parts["test"][0], metrics, report)
+    return Finished(network, variables, shown, metrics, report)
 
 
 def _statistics(method: Any, part: Any) -> Any:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import classification, classification_pictures, image_options
+from experiments import classification_training as training
 from jaxdl.train import command
 
 NOT_OF_THE_RUN = ("preset", "data_dir", "workdir")
@@ -84,22 +85,12 @@ def run(experiment: str, config: Config) -> None:
         lambda classes: MLP(config.student_hidden, classes),
     )
     teacher = distill.teacher(taught.network, taught.variables)
-    student, state, logits = _student(config, options, teacher, parts, report)
-
-    def log_probability(shown):
-        settings = distill.Config()
-        return np.asarray(
-            jax.jit(
-                lambda images: jax.nn.log_softmax(
-                    distill.predict(settings, student, state, images / 255.0)
-                )
-            )(shown)
-        )
+    predict, state, logits = _student(config, options, teacher, parts, report)
 
     shown, label = parts["test"]
-    found = {"distilled": log_probability(shown)}
+    found = {"distilled": predict(state, shown)}
     if config.omit:
-        raised = _raised(log_probability(parts["valid"][0]), parts, config.omit)
+        raised = _raised(predict(state, parts["valid"][0]), parts, config.omit)
         found["distilled, biases raised"] = np.asarray(
             jax.nn.log_softmax(found["distilled"] + raised)
         )
@@ -137,7 +128,7 @@ def run(experiment: str, config: Config) -> None:
 
 
 def _student(config, options, teacher, parts, report):
-    """Returns the distilled student, its state, and what the teacher said of its images."""
+    """Returns how the distilled student predicts, its state, and what the teacher told it."""
     import jax
     import numpy as np
     import optax
@@ -147,7 +138,6 @@ def _student(config, options, teacher, parts, report):
     from jaxdl.train.checkpoint import digest
     from jaxdl.train.evaluation import map_batches
     from jaxdl.train.teacher_cache import cached
-    from jaxdl.train.training import train
 
     shown, label = parts["train"]
     kept = ~np.isin(label, config.omit)
@@ -169,49 +159,25 @@ def _student(config, options, teacher, parts, report):
         },
         lambda: map_batches(ask, shown, 500)[None],
     )[0]
-    call = 10
-    every = max(round(len(label) / config.batch / call), 1) * call
-    steps = config.epochs * every
+    steps = config.epochs * training.epoch(len(label), config.batch)
     method = distill.make(
         settings,
         network=(student, ()),
         optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, steps)),
     )
-
-    def sample(key, part):
-        index = jax.random.randint(key, (config.batch,), 0, len(part["label"]))
-        batch = {name: leaf[index] for name, leaf in part.items()}
-        return batch | {"image": batch["image"] / 255.0}
-
-    @jax.jit
-    def measure(state, images):
-        return jax.nn.log_softmax(distill.predict(settings, student, state, images / 255.0))
-
-    def evaluate(state):
-        images, valid = parts["valid"]
-        found = map_batches(lambda some: measure(state, some), images, 500)
-        return {
-            "loss": -found[np.arange(len(valid)), valid].mean(),
-            "accuracy": (found.argmax(-1) == valid).mean(),
-        }
-
-    print("student of the teacher:")
-    state = train(
-        method,
-        sample,
-        jax.device_put({"image": shown, "label": label, "teacher_logits": np.asarray(logits)}),
-        batch=config.batch,
-        unit="images",
-        seed=config.seed,
-        steps=steps,
-        steps_per_call=call,
-        evaluate=evaluate,
-        eval_every=every,
-        log_every=max(every // 10 // call, 1) * call,
-        report=report,
-        metadata={"config": options},
+    predict = training.predictor(
+        lambda state, images: distill.predict(settings, student, state, images)
     )
-    return student, state, logits
+    print("student of the teacher:")
+    state = training.fit(
+        method,
+        {"image": shown, "label": label, "teacher_logits": np.asarray(logits)},
+        config,
+        evaluate=training.validation(predict, parts["valid"]),
+        report=report,
+        options=options,
+    )
+    return predict, state, logits
 
 
 def _raised(log_probability: Any, parts: Any, omitted: tuple[int, ...]) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import classification, classification_pictures, image_options
+from experiments import classification_training as training
 from jaxdl.train import command
 
 
@@ -39,16 +40,15 @@ class Config(image_options.Config):
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    import jax
     import jax.numpy as jnp
     import numpy as np
+    import optax
 
     from jaxdl.methods.distill import distill
     from jaxdl.methods.ensemble import ensemble
     from jaxdl.nn.classify import CNN
     from jaxdl.ops import voting
     from jaxdl.train.checkpoint import digest
-    from jaxdl.train.evaluation import map_batches
     from jaxdl.train.report import Report
 
     command.require_positive(config, "epochs", "batch", "learning_rate", "temperature", "hidden")
@@ -64,53 +64,41 @@ def main(config: Config) -> None:
     network = CNN(tuple((c,) for c in config.channels), (config.hidden,), classes)
     settings = ensemble.Config(members=config.members, classes=classes)
 
-    predict = jax.jit(
-        lambda state, images: jnp.moveaxis(
-            jax.nn.log_softmax(ensemble.predict(settings, network, state, images / 255.0)), 0, 1
-        )
+    of_members = training.predictor(
+        lambda state, images: jnp.moveaxis(ensemble.predict(settings, network, state, images), 0, 1)
     )
 
-    def log_probability(state, part):
-        """Of each member, [M, n, A]."""
-        found = map_batches(lambda some: predict(state, some), parts[part][0], 500)
-        return np.moveaxis(found, 1, 0)
+    def together(state, images):
+        return np.log(np.exp(of_members(state, images)).mean(1))
 
-    def evaluate(state):
-        found, label = log_probability(state, "valid"), parts["valid"][1]
-        together = np.exp(found).mean(0)
-        return {
-            "loss": -np.log(together[np.arange(len(label)), label]).mean(),
-            "accuracy": (together.argmax(-1) == label).mean(),
-        }
-
-    method = ensemble.make(settings, network=network, optimizer=_adam(config))
-    state = _train(
-        config, options, method, parts["train"], evaluate, report, members=config.members
+    state = training.fit(
+        ensemble.make(settings, network=network, optimizer=optax.adam(config.learning_rate)),
+        dict(zip(("image", "label"), parts["train"], strict=True)),
+        config,
+        evaluate=training.validation(together, parts["valid"]),
+        report=report,
+        options=options,
+        members=config.members,
     )
     label = parts["test"][1]
-    found = log_probability(state, "test")
+    found = np.moveaxis(of_members(state, parts["test"][0]), 1, 0)  # [M, n, A]
     probability = jnp.exp(found)
     singles = [classification.measure(each, label)[0] for each in found]
-    valid = log_probability(state, "valid").argmax(-1) == parts["valid"][1]
-    weights = voting.rank_weights(jnp.asarray(valid.mean(1)))
+    valid = of_members(state, parts["valid"][0]).argmax(-1) == parts["valid"][1][:, None]
+    weights = voting.rank_weights(jnp.asarray(valid.mean(0)))
     votes = voting.majority(jnp.asarray(found.argmax(-1)), classes)
 
     teachers = [
         distill.teacher(network, ensemble.member(state, index)) for index in range(config.members)
     ]
-    one, one_state = _taught(config, options, network, teachers, parts, report)
-    alone = jax.jit(
-        lambda images: jax.nn.log_softmax(
-            distill.predict(distill.Config(), one, one_state, images / 255.0)
-        )
-    )
-    together = {
+    alone = _taught(config, options, network, teachers, parts, report)
+    averaged = {
         "ensemble": np.log(voting.average(probability)),
         "ensemble, rank averaging": np.log(voting.average(probability, weights)),
-        "distilled into one": map_batches(alone, parts["test"][0], 500),
+        "distilled into one": alone(parts["test"][0]),
     }
     measured = {"mean of the members": _mean(singles)}
-    for name, values in together.items():
+    for name, values in averaged.items():
         measured[name], _ = classification.measure(values, label)
     measured["ensemble, majority"] = {"accuracy": {"value": float((votes == label).mean())}}
     disagreement = np.asarray(voting.disagreement(jnp.asarray(found.argmax(-1))))
@@ -129,7 +117,7 @@ def main(config: Config) -> None:
     )
     report.write_text("table.md", _table(measured))
     report.write_curves(chance=1 / classes)
-    shown = {"a member": np.exp(found[0])} | {k: np.exp(v) for k, v in together.items()}
+    shown = {"a member": np.exp(found[0])} | {k: np.exp(v) for k, v in averaged.items()}
     report.save_figure(classification_pictures.draw_reliability(shown, label), "reliability.png")
     disputed = np.argsort(-disagreement, kind="stable")[:20]
     sheet = classification_pictures.draw_votes(
@@ -157,49 +145,11 @@ def main(config: Config) -> None:
     )
 
 
-def _adam(config):
-    import optax
-
-    return optax.adam(config.learning_rate)
-
-
-def _train(config, options, method, part, evaluate, report, members=None):
-    """Trains on batches of the part; with `members`, one for each."""
-    import jax
-
-    from jaxdl.train.training import train
-
-    call = 10
-    every = max(round(len(part[1]) / config.batch / call), 1) * call
-
-    def sample(key, part):
-        shape = (config.batch,) if members is None else (members, config.batch)
-        index = jax.random.randint(key, shape, 0, len(part["label"]))
-        batch = {name: leaf[index] for name, leaf in part.items()}
-        return batch | {"image": batch["image"] / 255.0}
-
-    fields = dict(zip(("image", "label", "teacher_logits"), part, strict=False))
-    return train(
-        method,
-        sample,
-        jax.device_put(fields),
-        batch=members or config.batch,
-        unit="images" if members is None else "networks",
-        seed=config.seed,
-        steps=config.epochs * every,
-        steps_per_call=call,
-        evaluate=evaluate,
-        eval_every=every,
-        log_every=max(every // 10 // call, 1) * call,
-        report=report,
-        metadata={"config": options},
-    )
-
-
 def _taught(config, options, network, teachers, parts, report):
-    """Returns a network that has learned what the teachers say together, and its state."""
+    """Returns how a network predicts that has learned what the teachers say together."""
     import jax
     import numpy as np
+    import optax
 
     from jaxdl.methods.distill import distill
     from jaxdl.train.checkpoint import digest
@@ -223,23 +173,19 @@ def _taught(config, options, network, teachers, parts, report):
         lambda: map_batches(ask, shown, 500)[None],
     )[0]
 
-    @jax.jit
-    def predict(state, images):
-        return jax.nn.log_softmax(distill.predict(settings, network, state, images / 255.0))
-
-    def evaluate(state):
-        images, valid = parts["valid"]
-        found = map_batches(lambda some: predict(state, some), images, 500)
-        return {
-            "loss": -found[np.arange(len(valid)), valid].mean(),
-            "accuracy": (found.argmax(-1) == valid).mean(),
-        }
-
+    predict = training.predictor(
+        lambda state, images: distill.predict(settings, network, state, images)
+    )
     print("one network that learns from all:")
-    method = distill.make(settings, network=(network, ()), optimizer=_adam(config))
-    own = Report(report.workdir / "distilled")
-    part = (shown, label, np.asarray(logits))
-    return network, _train(config, options, method, part, evaluate, own)
+    state = training.fit(
+        distill.make(settings, network=(network, ()), optimizer=optax.adam(config.learning_rate)),
+        {"image": shown, "label": label, "teacher_logits": np.asarray(logits)},
+        config,
+        evaluate=training.validation(predict, parts["valid"]),
+        report=Report(report.workdir / "distilled"),
+        options=options,
+    )
+    return lambda images: predict(state, images)
 
 
 def _mean(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""How networks are trained on labelled images and asked what they see: what experiments share."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # JAX would slow --help down
+    from jaxdl.train.report import Report
+    from jaxdl.train.state import Method, TrainState
+
+CALL = 10
+"""Steps of one compiled call."""
+
+Predict = Callable[["TrainState", Any], Any]
+
+
+def epoch(examples: int, batch: int) -> int:
+    """Returns the steps in which as many examples are drawn as there are, about."""
+    return max(round(examples / batch / CALL), 1) * CALL
+
+
+def predictor(logits: Predict) -> Predict:
+    """Makes a prediction of any number of images on the host.
+
+    Args:
+      logits: `(state, images [B, H, W, C] in [0, 1]) -> [B, ..., A]`.
+
+    Returns:
+      `(state, uint8 images [n, H, W, C]) -> log-probabilities`, NumPy [n, ..., A].
+    """
+    import jax
+
+    from jaxdl.train.evaluation import map_batches
+
+    compiled = jax.jit(lambda state, images: jax.nn.log_softmax(logits(state, images / 255.0)))
+    return lambda state, images: map_batches(lambda some: compiled(state, some), images, 500)
+
+
+def validation(predict: Predict, part: tuple[Any, Any]) -> Callable[["TrainState"], dict]:
+    """Makes the measurement of a state that goes on while it is trained.
+
+    Args:
+      predict: `(state, images [n, H, W, C]) -> log-probabilities [n, A]`.
+      part: images and labels.
+
+    Returns:
+      `state -> {"loss", "accuracy"}`.
+    """
+    import numpy as np
+
+    images, label = part
+
+    def evaluate(state):
+        found = predict(state, images)
+        return {
+            "loss": -found[np.arange(len(label)), label].mean(),
+            "accuracy": (found.argmax(-1) == label).mean(),
+        }
+
+    return evaluate
+
+
+def fit(
+    method: "Method",
+    part: Mapping[str, Any],
+    config: Any,
+    *,
+    evaluate: Callable[["TrainState"], Mapping[str, float]],
+    report: "Report",
+    options: Mapping[str, Any],
+    members: int | None = None,
+    draw: Callable[[Any, Any, Any], Any] | None = None,
+    independent: bool = True,
+    patience: int | None = None,
+) -> "TrainState":
+    """Trains a method on examples that are drawn inside the compiled step.
+
+    Args:
+      method: takes batches of the fields of the part, with images in [0, 1].
+      part: `image` uint8 [n, H, W, C], `label` int [n] and whatever else the examples have.
+      config: has `epochs`, `batch` and `seed`.
+      evaluate: see `validation`.
+      report: the folder of the run.
+      options: of the run, stored with each checkpoint.
+      members: of an ensemble, each of which has a batch of its own; None for one network.
+      draw: `(key, images, index) -> images`, of the examples with these numbers; None for their
+        own.
+      independent: see `jaxdl.train.step.data_mesh`.
+      patience: see `jaxdl.train.loop.fit`.
+    """
+    import jax
+
+    from jaxdl.train.training import train
+
+    every = epoch(len(part["label"]), config.batch)
+    shape = (config.batch,) if members is None else (members, config.batch)
+
+    def sample(key, part):
+        which_key, draw_key = jax.random.split(key)
+        index = jax.random.randint(which_key, shape, 0, len(part["label"]))
+        batch = {name: leaf[index] for name, leaf in part.items() if name != "image"}
+        shown = draw(draw_key, part["image"], index) if draw else part["image"][index]
+        return batch | {"image": shown / 255.0}
+
+    return train(
+        method,
+        sample,
+        jax.device_put(dict(part)),
+        batch=members or config.batch,
+        independent=independent,
+        unit="images" if members is None else "networks",
+        seed=config.seed,
+        steps=config.epochs * every,
+        steps_per_call=CALL,
+        evaluate=evaluate,
+        eval_every=every,
+        log_every=max(every // 10 // CALL, 1) * CALL,
+        report=report,
+        metadata={"config": dict(options)},
+        patience=patience,
+    )
