@@ -73,9 +73,9 @@ def test_early_stopping(tmp_path):
 @pytest.mark.parametrize(
     ("module", "more"),
     [
-        (mnist_cnn, ("--preset", "notes", "--size", "16")),
-        (fashion_cnn, ("--size", "8", "--mixup", "0.2", "--microbatch", "64")),
-        (cluttered_mnist_stn, ("--size", "16")),
+        (mnist_cnn, ("--preset", "notes", "--size", "8", "--mixup", "0.2", "--microbatch", "8")),
+        pytest.param(fashion_cnn, ("--size", "8", "--flip"), marks=pytest.mark.slow),
+        pytest.param(cluttered_mnist_stn, ("--size", "16"), marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -90,7 +90,7 @@ def test_every_network_learns_a_little(module, more, tmp_path, capsys):
 
 
 def test_k_folds_choose_and_refit(tmp_path, capsys):
-    argv = ("--hidden", "2", "24", "--folds", "3", "--epochs", "8", "--workdir", str(tmp_path))
+    argv = ("--hidden", "2", "24", "--folds", "2", "--epochs", "8", "--workdir", str(tmp_path))
     assert run(kfold_digits, *argv) == 0
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["chosen"] == 24

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from experiments import distillation, mnist_distill, mnist_distill_omitted_3
 from jaxdl.train import command
 
-SHORT = ("--teacher-epochs", "6", "--epochs", "4", "--teacher-hidden", "64")
+SHORT = ("--teacher-epochs", "4", "--epochs", "3", "--teacher-hidden", "64")
 
 
 def run(module, *argv):
