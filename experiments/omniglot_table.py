@@ -137,6 +137,13 @@ RUNS = [
         "hour",
     ),
     Run(
+        "Reptile, longer",
+        "omniglot_reptile",
+        "--steps 100000 --eval-every 10000",  # as published
+        ("5w1s",),
+        "hour",
+    ),
+    Run(
         "ProtoNet, Vinyals split, longer",
         "omniglot_protonet",
         "--network conv4_pooled --split vinyals --rotations classes --eval-rotations classes "
@@ -163,7 +170,8 @@ PUBLISHED = {
     # Snell et al., 2017
     "ProtoNet, Vinyals split, longer": ("98.8 / -", "99.7 / -", "96.0 / -", "98.9 / -"),
 }
-PUBLISHED["MAML, longer"] = PUBLISHED["MAML"]
+for _name in ("MAML", "Reptile"):
+    PUBLISHED[f"{_name}, longer"] = PUBLISHED[_name]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
