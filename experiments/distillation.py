@@ -56,6 +56,7 @@ def run(experiment: str, config: Config) -> None:
     from jaxdl.train.report import Report
 
     command.require_positive(config, "teacher_epochs", "epochs", "batch", "learning_rate")
+    distill.check(command.pick(distill.Config, config), ())  # before the teacher is trained
     shared = {
         name: getattr(config, name)
         for name in ("dataset", "data_dir", "seed", "holdout", "batch", "learning_rate")

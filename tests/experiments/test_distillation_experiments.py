@@ -37,12 +37,6 @@ def test_all_are_compared(finished):
         assert (finished / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_same_command_again_trains_nothing_and_says_the_same(finished):
-    before = (finished / "result.json").read_bytes()
-    assert run(mnist_distill_omitted_3, *SHORT, "--workdir", str(finished)) == 0
-    assert (finished / "result.json").read_bytes() == before
-
-
 def test_biases_are_raised_to_the_share_of_the_labels():
     rng = np.random.default_rng(0)
     log_probability = np.log(softmax(rng.normal(size=(200, 4)) - [0, 0, 5, 4], -1))

@@ -1,9 +1,12 @@
 import json
 
+import pytest
+
 from experiments import fashion_ensemble
 from jaxdl.train import command
 
 
+@pytest.mark.slow
 def test_members_an_ensemble_and_one_that_learned_from_it(tmp_path, capsys):
     argv = ("--members", "3", "--size", "8", "--channels", "4", "8", "--hidden", "16")
     argv += ("--epochs", "6", "--learning-rate", "0.01", "--workdir", str(tmp_path))

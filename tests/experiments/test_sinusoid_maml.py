@@ -2,6 +2,7 @@ import json
 
 import jax
 import numpy as np
+import pytest
 
 from experiments import sinusoid_maml
 from jaxdl.data.sinusoids import sample_sinusoid
@@ -21,6 +22,7 @@ def test_points_lie_on_the_wave():
             np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_meta_learning_beats_training_on_all_waves(tmp_path, capsys):
     argv = ["--workdir", str(tmp_path), "--steps", "3000", "--tasks", "100"]
     assert command.run(sinusoid_maml.main, sinusoid_maml.Config, argv=argv) == 0

@@ -37,19 +37,13 @@ def close(a, b, **tolerance):
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_every_optimizer_descends_and_resumes(name):
+def test_every_optimizer_descends(name):
     rate = {"adadelta": 5.0, "adagrad": 0.3}.get(name, 0.03)
     optimizer = optimizers.build(name, rate)
     path, _ = walk(optimizer, 60)
     losses = jax.vmap(loss)(path)
     assert losses[-1] < 0.7 * loss(PARAMS)
     assert np.isfinite(losses).all()
-    # The state is all that it remembers.
-    state, params = optimizer.init(PARAMS), PARAMS
-    for _ in range(7):
-        change, state = jax.jit(optimizer.update)(jax.grad(loss)(params), state, params)
-        params = optax.apply_updates(params, change)
-    close(params, jax.tree.map(lambda leaf: leaf[6], path), rtol=1e-4, atol=1e-6)
 
 
 def test_triangles():
