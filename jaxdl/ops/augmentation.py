@@ -3,14 +3,15 @@
 Shapes: B batch, H W image, C channels, A classes.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import chex
 import jax
 import jax.numpy as jnp
 
 
-class Changes(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Changes:
     """Which random changes images in [0, 1] undergo, and how large they are; by default none."""
 
     degrees: float = 0.0

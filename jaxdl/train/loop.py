@@ -106,7 +106,7 @@ def fit(
         evaluated = done if any((r["step"], r["split"]) == (done, "valid") for r in rows) else 0
         before = rows[-1]["seconds"] if rows else 0.0
         pending = None
-        exhausted = _exhausted(rows, patience)
+        exhausted = patience is not None and _exhausted(rows, patience)
         with (
             _naming_what_is_kept(checkpoints),
             _Log(report, done, steps, steps_per_call, log_every, rate_unit, before) as log,
@@ -128,7 +128,7 @@ def fit(
                         # Last: this row tells a resumed run that the checkpoint has its score.
                         log.valid(values)
                     saved = evaluated = done
-                    exhausted = _exhausted(report.rows(), patience)
+                    exhausted = patience is not None and _exhausted(report.rows(), patience)
                     continue  # a signal may have come meanwhile
                 if stopping or exhausted or done == steps:
                     break
@@ -166,10 +166,10 @@ def _resume(
     return state
 
 
-def _exhausted(rows: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
+def _exhausted(rows: Sequence[Mapping[str, Any]], patience: int) -> bool:
     """Says whether the last `patience` validation losses are all not below the lowest before."""
-    losses = [row["loss"] for row in rows if row["split"] == "valid"] if patience else []
-    return len(losses) > (patience or 0) and min(losses[-patience:]) >= min(losses[:-patience])
+    losses = [row["loss"] for row in rows if row["split"] == "valid"]
+    return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
 
 
 def _check_finite(values: Mapping[str, np.ndarray], first: int) -> None:

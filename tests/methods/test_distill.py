@@ -1,5 +1,7 @@
 """A student, its teachers, and what is kept of them."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -158,7 +160,7 @@ def test_a_cache_is_what_the_teacher_says_live(tmp_path):
     origin = {
         "teachers": digest(made.variables),
         "data set": digest({"image": IMAGES}),
-        "changes": changes._asdict(),
+        "changes": dataclasses.asdict(changes),
         "key": 7,
         "temperature": config.temperature,
     }
@@ -180,7 +182,7 @@ def test_a_cache_is_what_the_teacher_says_live(tmp_path):
     for name, other in (
         ("teachers", digest(trained_teacher(1).variables)),
         ("data set", digest({"image": IMAGES + 1})),
-        ("changes", changes._replace(shift=1.0)._asdict()),
+        ("changes", dataclasses.asdict(dataclasses.replace(changes, shift=1.0))),
         ("temperature", 1.0),
     ):
         with pytest.raises(WorkdirError, match=f"made with another {name}; delete that folder"):

@@ -102,7 +102,6 @@ def tapped(
       ValueError: there is no such name.
     """
     mutable = ["intermediates", *options.pop("mutable", [])]
-    *path, last = (tap or "").split("/")
 
     def named(inner, method):
         return method == "__call__" and "/".join(inner.path) == tap
@@ -114,7 +113,7 @@ def tapped(
     if tap is None:
         return logits, None, statistics
     found = seen.get("intermediates", {})
-    for name in (*path, last):
+    for name in tap.split("/"):
         if not isinstance(found, dict) or name not in found:
             raise ValueError(
                 f"there is nothing to tap at {tap!r}; the network sows "

@@ -23,7 +23,7 @@ from jaxdl.train.step import gradient_step
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(Changes):
     """What defines the training; changes of the images are of those in [0, 1]."""
 
     classes: int = 10
@@ -32,20 +32,6 @@ class Config:
     """Subtracted from each pixel, after the changes."""
     deviation: float = 1.0
     """By which each pixel is divided then."""
-    degrees: float = 0.0
-    """Largest angle by which a training image is turned, either way."""
-    scale: float = 0.0
-    """Largest share by which its height and width become larger or smaller."""
-    shear: float = 0.0
-    """Largest shear of its rows and columns, as a tangent."""
-    shift: float = 0.0
-    """Largest move, in pixels."""
-    flip: bool = False
-    """Whether it is mirrored left to right, half the time."""
-    brightness: float = 0.0
-    """Largest share by which it becomes brighter or darker."""
-    noise: float = 0.0
-    """Standard deviation of what is added to its pixels."""
     mixup: float = 0.0
     """Two images and their labels are mixed by a share from Beta(mixup, mixup) (Zhang et al.,
     2018); 0 for not at all."""
@@ -168,9 +154,8 @@ def tested(state: TrainState) -> dict[str, Any]:
 
 def augmented(config: Config, key: jax.Array, images: jax.Array) -> jax.Array:
     """Changes images [B, H, W, C] in [0, 1], each in its own way."""
-    changes = Changes(**{name: getattr(config, name) for name in Changes._fields})
     keys = jax.random.split(key, len(images))
-    return jax.vmap(lambda key, image: augmentation.change(changes, key, image))(keys, images)
+    return jax.vmap(lambda key, image: augmentation.change(config, key, image))(keys, images)
 
 
 def check(config: Config) -> None:
