@@ -1,12 +1,21 @@
 """What the experiments with a teacher and a student of digits share."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import classification, classification_pictures, image_options
 from experiments import classification_training as training
 from jaxdl.train import command
+
+if TYPE_CHECKING:  # JAX would slow --help down
+    import flax.linen as nn
+    import optax
+
+    from jaxdl.methods.distill import distill
+    from jaxdl.train.report import Report
+    from jaxdl.train.state import TrainState
 
 NOT_OF_THE_RUN = ("preset", "data_dir", "workdir")
 
@@ -130,51 +139,93 @@ def run(experiment: str, config: Config) -> None:
 
 def _student(config, options, teacher, parts, report):
     """Returns how the distilled student predicts, its state, and what the teacher told it."""
-    import jax
     import numpy as np
     import optax
 
     from jaxdl.methods.distill import distill
     from jaxdl.nn.classify import MLP
-    from jaxdl.train.checkpoint import digest
-    from jaxdl.train.evaluation import map_batches
-    from jaxdl.train.teacher_cache import cached
 
     shown, label = parts["train"]
     kept = ~np.isin(label, config.omit)
     shown, label = shown[kept], label[kept]
     settings = command.pick(distill.Config, config)
     student = MLP(config.student_hidden, int(parts["test"][1].max()) + 1)
-    ask = jax.jit(
-        lambda images: distill.teacher_logits(
-            settings, (teacher,), (teacher.variables,), images / 255.0
-        )
+    steps = config.epochs * training.epoch(len(label), config.batch)
+    rate = optax.cosine_decay_schedule(config.learning_rate, steps)
+    print("student of the teacher:")
+    return learn(
+        settings,
+        (student, (teacher,)),
+        optax.adam(rate),
+        (shown, label),
+        parts["valid"],
+        config,
+        report=report,
+        cache=report.workdir / "teacher_logits",
+        options=options,
     )
-    # The student's images are always the same: one variant of each.
+
+
+def learn(
+    settings: "distill.Config",
+    network: tuple["nn.Module", Sequence["distill.Teacher"]],
+    optimizer: "optax.GradientTransformation",
+    part: tuple[Any, Any],
+    valid: tuple[Any, Any],
+    config: Any,
+    *,
+    report: "Report",
+    cache: Path,
+    options: Mapping[str, Any],
+) -> tuple[training.Predict, "TrainState", Any]:
+    """Trains a student on what its teachers say of images that are always the same.
+
+    Args:
+      settings: of the distillation.
+      network: the student and its teachers, who are asked once.
+      optimizer: of the student.
+      part: images and labels to learn from.
+      valid: images and labels of the validation.
+      config: see `classification_training.fit`.
+      report: the folder of the run.
+      cache: the folder of what the teachers said.
+      options: of the run.
+
+    Returns:
+      How the student predicts, its state, and the teachers' logits [n, A].
+    """
+    import jax
+    import numpy as np
+
+    from jaxdl.methods.distill import distill
+    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.evaluation import map_batches
+    from jaxdl.train.teacher_cache import cached
+
+    student, teachers = network
+    shown, label = part
+    variables = [each.variables for each in teachers]
+    ask = jax.jit(
+        lambda images: distill.teacher_logits(settings, teachers, variables, images / 255.0)
+    )
+    # One variant of each image.
     logits = cached(
-        report.workdir / "teacher_logits",
+        cache,
         {
-            "teacher": digest(teacher.variables),
+            "teachers": digest(variables),
             "data set": digest({"image": shown}),
-            "temperature": config.temperature,
+            "temperature": settings.temperature,
         },
         lambda: map_batches(ask, shown, 500)[None],
     )[0]
-    steps = config.epochs * training.epoch(len(label), config.batch)
-    method = distill.make(
-        settings,
-        network=(student, ()),
-        optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, steps)),
-    )
     predict = training.predictor(
         lambda state, images: distill.predict(settings, student, state, images)
     )
-    print("student of the teacher:")
     state = training.fit(
-        method,
+        distill.make(settings, network=(student, ()), optimizer=optimizer),
         {"image": shown, "label": label, "teacher_logits": np.asarray(logits)},
         config,
-        evaluate=training.validation(predict, parts["valid"]),
+        evaluate=training.validation(predict, valid),
         report=report,
         options=options,
     )

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments import classification, classification_pictures, image_options
+from experiments import classification, classification_pictures, distillation, image_options
 from experiments import classification_training as training
 from jaxdl.train import command
 
@@ -91,11 +91,22 @@ def main(config: Config) -> None:
     teachers = [
         distill.teacher(network, ensemble.member(state, index)) for index in range(config.members)
     ]
-    alone = _taught(config, options, network, teachers, parts, report)
+    print("one network that learns from all:")
+    alone, alone_state, _ = distillation.learn(
+        distill.Config(temperature=config.temperature),
+        (network, teachers),
+        optax.adam(config.learning_rate),
+        parts["train"],
+        parts["valid"],
+        config,
+        report=Report(report.workdir / "distilled"),
+        cache=report.workdir / "teacher_logits",
+        options=options,
+    )
     averaged = {
         "ensemble": np.log(voting.average(probability)),
         "ensemble, rank averaging": np.log(voting.average(probability, weights)),
-        "distilled into one": alone(parts["test"][0]),
+        "distilled into one": alone(alone_state, parts["test"][0]),
     }
     measured = {"mean of the members": _mean(singles)}
     for name, values in averaged.items():
@@ -143,49 +154,6 @@ def main(config: Config) -> None:
         )
         + f" ({dataset}, its own test part, last step, seed {config.seed}); see {report.workdir}"
     )
-
-
-def _taught(config, options, network, teachers, parts, report):
-    """Returns how a network predicts that has learned what the teachers say together."""
-    import jax
-    import numpy as np
-    import optax
-
-    from jaxdl.methods.distill import distill
-    from jaxdl.train.checkpoint import digest
-    from jaxdl.train.evaluation import map_batches
-    from jaxdl.train.report import Report
-    from jaxdl.train.teacher_cache import cached
-
-    settings = distill.Config(temperature=config.temperature)
-    variables = [each.variables for each in teachers]
-    ask = jax.jit(
-        lambda images: distill.teacher_logits(settings, teachers, variables, images / 255.0)
-    )
-    shown, label = parts["train"]
-    logits = cached(
-        report.workdir / "teacher_logits",
-        {
-            "teachers": digest(variables),
-            "data set": digest({"image": shown}),
-            "temperature": config.temperature,
-        },
-        lambda: map_batches(ask, shown, 500)[None],
-    )[0]
-
-    predict = training.predictor(
-        lambda state, images: distill.predict(settings, network, state, images)
-    )
-    print("one network that learns from all:")
-    state = training.fit(
-        distill.make(settings, network=(network, ()), optimizer=optax.adam(config.learning_rate)),
-        {"image": shown, "label": label, "teacher_logits": np.asarray(logits)},
-        config,
-        evaluate=training.validation(predict, parts["valid"]),
-        report=Report(report.workdir / "distilled"),
-        options=options,
-    )
-    return lambda images: predict(state, images)
 
 
 def _mean(rows: list[dict[str, Any]]) -> dict[str, Any]:
