@@ -167,6 +167,9 @@ def run(
     def init(key, batch):
         return classifier.started(method.init(key, batch), start)
 
+    def drawn(key, part, index):
+        return {"image": draw(key, part["image"], index), "label": part["label"][index]}
+
     predict = training.predictor(
         lambda state, shown: classifier.predict(settings, network, state, shown)
     )
@@ -177,7 +180,7 @@ def run(
         evaluate=training.validation(predict, parts["valid"]),
         report=report,
         options=options,
-        draw=draw,
+        draw=training.pick if draw is None else drawn,
         independent=not jax.tree.leaves(_statistics(method, parts["test"])),
         patience=config.patience,
     )

@@ -165,5 +165,5 @@ def draw_recalls(recalls: dict[str, Any], classes: Any) -> Any:
     lowest = 100 * min(min(values) for values in recalls.values())
     axes.set(xticks=place, ylabel="right, %", ylim=(max(lowest - 2, 0), 100))
     axes.set_xticklabels(classes)
-    axes.legend(fontsize=7, loc="lower left")
+    figure.legend(fontsize=7, loc="outside upper center", ncols=3)
     return figure

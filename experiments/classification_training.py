@@ -39,11 +39,11 @@ def validation(predict: Predict, part: tuple[Any, Any]) -> Callable[["TrainState
     """Makes the measurement of a state that goes on while it is trained.
 
     Args:
-      predict: `(state, images [n, H, W, C]) -> log-probabilities [n, A]`.
-      part: images and labels.
+      predict: `(state, images [n, H, W, C]) -> log-probabilities [n, ..., A]`.
+      part: images, and labels int [n, ...].
 
     Returns:
-      `state -> {"loss", "accuracy"}`.
+      `state -> {"loss", "accuracy"}`, means over all labels.
     """
     import numpy as np
 
@@ -52,11 +52,17 @@ def validation(predict: Predict, part: tuple[Any, Any]) -> Callable[["TrainState
     def evaluate(state):
         found = predict(state, images)
         return {
-            "loss": -found[np.arange(len(label)), label].mean(),
+            "loss": -np.take_along_axis(found, label[..., None], -1).mean(),
             "accuracy": (found.argmax(-1) == label).mean(),
         }
 
     return evaluate
+
+
+def pick(key: Any, part: Mapping[str, Any], index: Any) -> dict[str, Any]:
+    """Returns the examples of a part with these numbers, as they are."""
+    del key
+    return {name: leaf[index] for name, leaf in part.items()}
 
 
 def fit(
@@ -68,7 +74,7 @@ def fit(
     report: "Report",
     options: Mapping[str, Any],
     members: int | None = None,
-    draw: Callable[[Any, Any, Any], Any] | None = None,
+    draw: Callable[[Any, Mapping[str, Any], Any], dict[str, Any]] = pick,
     independent: bool = True,
     patience: int | None = None,
 ) -> "TrainState":
@@ -82,8 +88,7 @@ def fit(
       report: the folder of the run.
       options: of the run, stored with each checkpoint.
       members: of an ensemble, each of which has a batch of its own; None for one network.
-      draw: `(key, images, index) -> images`, of the examples with these numbers; None for their
-        own.
+      draw: `(key, part, index) -> batch`, of the examples with these numbers.
       independent: see `jaxdl.train.step.data_mesh`.
       patience: see `jaxdl.train.loop.fit`.
     """
@@ -97,9 +102,8 @@ def fit(
     def sample(key, part):
         which_key, draw_key = jax.random.split(key)
         index = jax.random.randint(which_key, shape, 0, len(part["label"]))
-        batch = {name: leaf[index] for name, leaf in part.items() if name != "image"}
-        shown = draw(draw_key, part["image"], index) if draw else part["image"][index]
-        return batch | {"image": shown / 255.0}
+        batch = draw(draw_key, part, index)
+        return batch | {"image": batch["image"] / 255.0}
 
     return train(
         method,

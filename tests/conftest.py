@@ -17,6 +17,9 @@ collect_ignore_glob = ["methods/pytorch_*.py"]
 jax.config.update("jax_num_cpu_devices", 8)
 # Most tests compile for seconds what then runs for milliseconds.
 jax.config.update("jax_disable_most_optimizations", True)
+if jax.__version_info__ < (0, 11):  # XLA then compiles in half the time; later ones lack the flag
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false"
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ def gradient_step(
     *,
     axis_name: str | None = None,
     microbatch: int | None = None,
+    differentiate: Callable[..., Any] | None = None,
 ) -> Step:
     """Makes the step that takes one gradient of one loss.
 
@@ -36,6 +37,8 @@ def gradient_step(
         are those of the whole batch when the loss is a mean over examples that do not see one
         another; the memory, and the share of the cache, are those of a microbatch. A microbatch has
         a key of its own. None for the whole batch.
+      differentiate: `(params, extra, key, batch) -> ((scalar, (extra, metrics)), gradient)`, what
+        is followed instead of the loss's own gradient; None for `jax.value_and_grad` of the loss.
 
     Returns:
       `(state, batch) -> (state, metrics)`: the loss's own metrics, all taken before the update, and
@@ -44,7 +47,7 @@ def gradient_step(
     Raises:
       ValueError: `microbatch` does not divide the examples of one device.
     """
-    differentiate = jax.value_and_grad(loss, has_aux=True)
+    differentiate = differentiate or jax.value_and_grad(loss, has_aux=True)
 
     def of_one(params, extra, key, batch):
         (value, (extra, metrics)), gradient = differentiate(params, extra, key, batch)
