@@ -125,7 +125,6 @@ def run(
       start: from the variables of the network at random to those that it starts from.
       adapt: from the optimizer of the options to the one that is used.
     """
-    import jax
     import numpy as np
 
     from jaxdl.methods.supervised import classifier
@@ -181,7 +180,7 @@ def run(
         report=report,
         options=options,
         draw=training.pick if draw is None else drawn,
-        independent=not jax.tree.leaves(_statistics(method, parts["test"])),
+        independent=config.microbatch is not None,
         patience=config.patience,
     )
     shown, label = parts["test"]
@@ -213,15 +212,6 @@ def run(
     )
     variables = classifier.tested(state)
     return Finished(network, variables, shown, metrics, report)
-
-
-def _statistics(method: Any, part: Any) -> Any:
-    """Returns the shapes of the batch statistics of a network; they bring examples together."""
-    import jax
-
-    image, label = part
-    batch = {"image": image[:1] / 255.0, "label": label[:1]}
-    return jax.eval_shape(method.init, jax.random.key(0), batch).extra["batch_stats"]
 
 
 def load(

@@ -79,6 +79,7 @@ def main(config: Config) -> None:
         report=report,
         options=options,
         members=config.members,
+        independent=True,
     )
     label = parts["test"][1]
     found = np.moveaxis(of_members(state, parts["test"][0]), 1, 0)  # [M, n, A]

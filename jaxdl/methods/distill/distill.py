@@ -45,6 +45,9 @@ class Config:
     """Subtracted from the student's pixels."""
     deviation: float = 1.0
     """By which they are divided then."""
+    microbatch: int | None = None
+    """Images that a device takes at once, see `jaxdl.train.step.gradient_step`; batch statistics
+    and relations between images are then those of a microbatch."""
 
 
 class Teacher(NamedTuple):
@@ -227,7 +230,8 @@ def make(
             values["divergence"] = ops.divergence(logits, wanted, 1.0)
         return {name: Moments.of(value, batch["weight"]) for name, value in values.items()}
 
-    return Method(init, gradient_step(loss, optimizer, axis_name=axis_name), eval_step)
+    step = gradient_step(loss, optimizer, axis_name=axis_name, microbatch=config.microbatch)
+    return Method(init, step, eval_step)
 
 
 def predict(config: Config, student: nn.Module, state: TrainState, images: jax.Array) -> jax.Array:
