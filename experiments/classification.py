@@ -107,6 +107,7 @@ def run(
     draw: Callable[[Any, Any, Any], Any] | None = None,
     only: Sequence[int] | None = None,
     limit: int | None = None,
+    features: Callable[[Any], Any] | None = None,
     start: Callable[[Any], Any] = lambda variables: variables,
     adapt: Callable[[Any], Any] = lambda optimizer: optimizer,
 ) -> Finished:
@@ -122,6 +123,7 @@ def run(
         None for these images.
       only: the classes that there are, renumbered from 0; None for all.
       limit: training images that are used; None for all.
+      features: from images uint8 [n, H, W, C] to what the network sees instead; None for them.
       start: from the variables of the network at random to those that it starts from.
       adapt: from the optimizer of the options to the one that is used.
     """
@@ -142,6 +144,9 @@ def run(
     report = Report(config.workdir or Path(f"runs/{named}-seed{config.seed}"))
     report.check_config(options)
     parts["train"] = tuple(leaf[:limit] for leaf in parts["train"])
+    shown = parts["test"][0]
+    if features:
+        parts = {part: (features(images), label) for part, (images, label) in parts.items()}
     steps = config.epochs * training.epoch(len(parts["train"][1]), config.batch)
     rate = config.learning_rate
     if config.optimizer not in optimizers.OWN_RATES:
@@ -170,7 +175,7 @@ def run(
         return {"image": draw(key, part["image"], index), "label": part["label"][index]}
 
     predict = training.predictor(
-        lambda state, shown: classifier.predict(settings, network, state, shown)
+        lambda state, images: classifier.predict(settings, network, state, images)
     )
     state = training.fit(
         method._replace(init=init),
@@ -183,8 +188,8 @@ def run(
         independent=config.microbatch is not None,
         patience=config.patience,
     )
-    shown, label = parts["test"]
-    log_probability = predict(state, shown)
+    images, label = parts["test"]
+    log_probability = predict(state, images)
     metrics, confusion = measure(log_probability, label)
     report.write_result(
         experiment=experiment,

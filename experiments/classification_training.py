@@ -25,14 +25,19 @@ def predictor(logits: Predict) -> Predict:
       logits: `(state, images [B, H, W, C] in [0, 1]) -> [B, ..., A]`.
 
     Returns:
-      `(state, uint8 images [n, H, W, C]) -> log-probabilities`, NumPy [n, ..., A].
+      `(state, images [n, H, W, C]) -> log-probabilities`, NumPy [n, ..., A]; see `unit`.
     """
     import jax
 
     from jaxdl.train.evaluation import map_batches
 
-    compiled = jax.jit(lambda state, images: jax.nn.log_softmax(logits(state, images / 255.0)))
+    compiled = jax.jit(lambda state, images: jax.nn.log_softmax(logits(state, unit(images))))
     return lambda state, images: map_batches(lambda some: compiled(state, some), images, 500)
+
+
+def unit(images: Any) -> Any:
+    """Returns bytes as numbers in [0, 1], and other images, or features, as they are."""
+    return images / 255.0 if images.dtype == "uint8" else images
 
 
 def validation(predict: Predict, part: tuple[Any, Any]) -> Callable[["TrainState"], dict]:
@@ -81,8 +86,8 @@ def fit(
     """Trains a method on examples that are drawn inside the compiled step.
 
     Args:
-      method: takes batches of the fields of the part, with images in [0, 1].
-      part: `image` uint8 [n, H, W, C], `label` int [n] and whatever else the examples have.
+      method: takes batches of the fields of the part, with images as `unit` makes them.
+      part: `image` [n, H, W, C], `label` int [n] and whatever else the examples have.
       config: has `epochs`, `batch` and `seed`.
       evaluate: see `validation`.
       report: the folder of the run.
@@ -105,7 +110,7 @@ def fit(
         which_key, draw_key = jax.random.split(key)
         index = jax.random.randint(which_key, shape, 0, len(part["label"]))
         batch = draw(draw_key, part, index)
-        return batch | {"image": batch["image"] / 255.0}
+        return batch | {"image": unit(batch["image"])}
 
     return train(
         method,

@@ -1,5 +1,8 @@
 """Use what was learned from the digits 0 to 4 to tell 5 to 9 apart, in the notes' three ways.
 
+They are: freeze what was learned and train the rest, do the same on features that are computed
+once, and train all, what was learned more slowly.
+
 python -m experiments.mnist_transfer                    # scikit-learn's digits, a minute
 python -m experiments.mnist_transfer --dataset mnist
 """
@@ -16,7 +19,7 @@ FIRST, SECOND = (0, 1, 2, 3, 4), (5, 6, 7, 8, 9)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(image_options.Config):
-    """A network of the digits 0 to 4, and four of 5 to 9: three of them begin with the first."""
+    """A network of the digits 0 to 4, and five of 5 to 9: four of them begin with the first."""
 
     first_epochs: int = 10
     """How often the first network draws a training image, on average."""
@@ -36,8 +39,12 @@ class Config(image_options.Config):
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    from jaxdl.nn.classify import CNN
+    import jax
+
+    from jaxdl.methods.distill import distill
+    from jaxdl.nn.classify import CNN, MLP
     from jaxdl.train import transfer
+    from jaxdl.train.evaluation import map_batches
     from jaxdl.train.report import Report
 
     command.require_positive(config, "first_epochs", "epochs", "batch", "learning_rate")
@@ -81,6 +88,11 @@ def main(config: Config) -> None:
             print(f"{pattern}: {done}")
         return variables
 
+    @jax.jit
+    def convolved(images):
+        _, found, _ = distill.tapped(first.network, first.variables, images / 255.0, "BatchNorm_2")
+        return jax.nn.relu(found)
+
     kept = {"Conv_*": 0.0, "BatchNorm_*": 0.0}
     slow = dict.fromkeys(kept, config.slower)
     finished = {
@@ -91,6 +103,12 @@ def main(config: Config) -> None:
             frozen,
             start=convolutions,
             adapt=lambda optimizer: transfer.at_rates(optimizer, kept),
+        ),
+        "features once": run(
+            "features once",
+            SECOND,
+            lambda classes: MLP((128,), classes, dropout=0.25, input_dropout=0.25),
+            features=lambda images: map_batches(convolved, images, 500),
         ),
         "only a new head": run(
             "only a new head",
