@@ -15,8 +15,6 @@ from jaxdl.train import command
 if TYPE_CHECKING:  # JAX would slow --help down
     from jaxdl.train.state import Method, TrainState
 
-NOT_OF_THE_RUN = ("preset", "data_dir", "workdir", "anomalies")
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(image_options.Config):
@@ -95,7 +93,7 @@ def run(experiment: str, config: Config, names: Sequence[str], auto: str) -> Non
         part: fields | {"image": images.resize(fields["image"], config.size)}
         for part, fields in data.items()
     }
-    options = {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
+    options = command.of_the_run(config, "anomalies")
     folder = f"{experiment}-{dataset}-{config.protocol}-seed{config.seed}"
     report = Report(config.workdir or Path("runs") / folder)
     report.check_config(options)

@@ -14,8 +14,6 @@ if TYPE_CHECKING:  # JAX would slow --help down
 
     from jaxdl.train.report import Report
 
-NOT_OF_THE_RUN = ("preset", "data_dir", "workdir")
-
 Optimizer = Literal[
     *("sgd", "momentum", "nag", "adagrad", "adadelta", "rmsprop", "adam", "nadam", "amsgrad"),
     *("radam", "rprop", "lookahead", "adabound", "swats"),
@@ -139,7 +137,7 @@ def run(
         command.require_positive(config, "patience")
     dataset, parts = load(config, auto, draw, only)
     config = dataclasses.replace(config, dataset=dataset)
-    options = {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
+    options = command.of_the_run(config)
     named = "-".join([experiment, *([config.preset] if hasattr(config, "preset") else []), dataset])
     report = Report(config.workdir or Path(f"runs/{named}-seed{config.seed}"))
     report.check_config(options)

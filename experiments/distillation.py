@@ -17,8 +17,6 @@ if TYPE_CHECKING:  # JAX would slow --help down
     from jaxdl.train.report import Report
     from jaxdl.train.state import TrainState
 
-NOT_OF_THE_RUN = ("preset", "data_dir", "workdir")
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(image_options.Config):
@@ -75,7 +73,7 @@ def run(experiment: str, config: Config) -> None:
     if unknown := set(config.omit) - set(np.unique(parts["train"][1]).tolist()):
         raise ValueError(f"--omit names classes that are not there: {sorted(unknown)}")
     config = dataclasses.replace(config, dataset=dataset)
-    options = {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
+    options = command.of_the_run(config)
     report = Report(config.workdir or Path(f"runs/{experiment}-{dataset}-seed{config.seed}"))
     report.check_config(options)
     taught = classification.run(

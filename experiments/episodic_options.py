@@ -4,8 +4,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
-# Options that say how a run is used, not what it is: they may change when it is resumed.
-NOT_OF_THE_RUN = ("preset", "data_dir", "workdir", "eval_only", "checkpoint")
+from jaxdl.train import command
+
 # Options of the test alone: they may change with --eval-only.
 OF_THE_TEST = (
     *("dataset", "episodes", "shot", "eval_queries", "eval_rotations", "eval_alphabets"),
@@ -14,7 +14,7 @@ OF_THE_TEST = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Test:
+class Test(command.Processes):
     """Options of every few-shot test."""
 
     dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
@@ -146,7 +146,7 @@ def stored(config: Config) -> dict[str, Any] | None:
 
 def of_the_run(config: Any) -> dict[str, Any]:
     """Returns the options that define a run, as a JSON object."""
-    return {k: v for k, v in dataclasses.asdict(config).items() if k not in NOT_OF_THE_RUN}
+    return command.of_the_run(config, "eval_only", "checkpoint")
 
 
 def folder(experiment: str, config: Config) -> Path:
@@ -155,7 +155,7 @@ def folder(experiment: str, config: Config) -> Path:
         field.name if getattr(config, field.name) else f"no_{field.name}"
         for field in dataclasses.fields(config)
         if isinstance(field.default, bool)
-        and field.name not in NOT_OF_THE_RUN
+        and field.name in of_the_run(config)
         and getattr(config, field.name) != field.default
     ]
     shape = f"{config.way}w{config.shot}s"

@@ -55,9 +55,7 @@ def main(config: Config) -> None:
     picked = {name: getattr(config, name) for name in ("dataset", "data_dir", "size", "holdout")}
     dataset, parts = classification.load(classification.Config(**picked), "fashion_mnist")
     config = dataclasses.replace(config, dataset=dataset)
-    options = {
-        k: v for k, v in dataclasses.asdict(config).items() if k not in ("data_dir", "workdir")
-    }
+    options = command.of_the_run(config)
     report = Report(config.workdir or Path(f"runs/fashion_ensemble-{dataset}-seed{config.seed}"))
     report.check_config(options)
     classes = int(parts["train"][1].max()) + 1

@@ -85,11 +85,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
     judge_config = _judge(config)
     classes = int(data["train"]["label"].max()) + 1
     method, generator = _build(config, classes)
-    options = {
-        k: v
-        for k, v in dataclasses.asdict(config).items()
-        if k not in ("preset", "data_dir", "workdir", "judge")
-    }
+    options = command.of_the_run(config, "judge")
     report = Report(config.workdir or Path(f"runs/{experiment}-{dataset}-seed{config.seed}"))
     report.check_config(options)
     judge, judged_in = mnist_features.train(judge_config, data)

@@ -4,9 +4,11 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
+from jaxdl.train import command
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(command.Processes):
     """Options of every experiment on labelled images."""
 
     dataset: Literal["auto", "digits", "mnist", "fashion_mnist"] = "digits"

@@ -70,9 +70,7 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
 
     command.require_positive(config, "size", "steps", "batch")
     report = Report(config.workdir or Path(f"runs/mnist_features-{config.dataset}-{config.size}"))
-    options = {
-        k: v for k, v in dataclasses.asdict(config).items() if k not in ("data_dir", "workdir")
-    }
+    options = command.of_the_run(config)
     report.check_config(options)
     network = CNN()
     rate = optax.cosine_decay_schedule(1e-3, config.steps)

@@ -58,8 +58,7 @@ def main(config: Config) -> None:
     dataset, _ = classification.load(options, "mnist")
     options = dataclasses.replace(options, dataset=dataset)
     report = Report(config.workdir or Path(f"runs/mnist_transfer-{dataset}-seed{config.seed}"))
-    stored = dataclasses.asdict(dataclasses.replace(config, dataset=dataset))
-    report.check_config({k: v for k, v in stored.items() if k not in ("data_dir", "workdir")})
+    report.check_config(command.of_the_run(dataclasses.replace(config, dataset=dataset)))
 
     def network(classes):
         return CNN(((32,), (32, 64)), (128,), classes, batch_norm=True, dropout=0.25)

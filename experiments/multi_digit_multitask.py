@@ -68,8 +68,7 @@ def main(config: Config) -> None:
     picked = {name: getattr(config, name) for name in ("dataset", "data_dir", "holdout")}
     dataset, parts = classification.load(classification.Config(**picked), "mnist")
     config = dataclasses.replace(config, dataset=dataset)
-    stored = dataclasses.asdict(config)
-    options = {k: v for k, v in stored.items() if k not in classification.NOT_OF_THE_RUN}
+    options = command.of_the_run(config)
     report = Report(
         config.workdir or Path(f"runs/multi_digit_multitask-{dataset}-seed{config.seed}")
     )

@@ -61,7 +61,7 @@ def main(config: Config) -> None:
     command.require_positive(
         config, "shot", "steps", "meta_batch", "learning_rate", "inner_lr", "tasks"
     )
-    options = {k: v for k, v in dataclasses.asdict(config).items() if k != "workdir"}
+    options = command.of_the_run(config)
     report = Report(config.workdir or Path(f"runs/sinusoid_maml-seed{config.seed}"))
     report.check_config(options)
     network = nn.Sequential([nn.Dense(40), nn.relu, nn.Dense(40), nn.relu, nn.Dense(1)])

@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
+from jaxdl.train import processes
 from jaxdl.train.report import differences
 from jaxdl.train.state import TrainState
 
@@ -76,8 +77,16 @@ class Checkpoints:
         self._open()
 
     def _open(self) -> None:
+        own = jax.process_index()
         options = ocp.CheckpointManagerOptions(
-            create=False, todelete_subdir=_DISCARDED, preservation_policy=self._policy
+            create=False,
+            todelete_subdir=_DISCARDED,
+            preservation_policy=self._policy,
+            # Of several processes the first writes what all have; the others only look, each for
+            # itself.
+            multiprocessing_options=ocp.options.MultiprocessingOptions(
+                primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"{own}"
+            ),
         )
         try:
             self._manager = ocp.CheckpointManager(self.directory.absolute(), options=options)
@@ -113,7 +122,7 @@ class Checkpoints:
     ) -> None:
         """Copies the state to the host and writes it in the background; waits for the save before.
 
-        A checkpoint of the same step is replaced.
+        A checkpoint of the same step is replaced. Of several processes the first alone does it.
 
         Args:
           state: all its leaves arrays; may be donated as soon as this returns.
@@ -123,6 +132,8 @@ class Checkpoints:
         Raises:
           CheckpointError: this save, or the one before it, failed; nothing half-written remains.
         """
+        if not processes.is_main():
+            return
         self.wait()
         types, host = _types(state), _host_copy(state)
         step = int(host[".step"])

@@ -4,6 +4,7 @@ Imports nothing heavy, so that `--help` is quick: an experiment's `main` imports
 
     0    done
     2    a mistake in the options, the data or the files: one sentence on standard error
+    134  another process of the run has died, after --peer-timeout seconds at most (SIGABRT)
     130  Ctrl-C, 143 SIGTERM: saved, and the sentence says how to go on
     1    a bug: a traceback
 
@@ -23,10 +24,27 @@ from typing import Any, TypeVar
 
 import tyro
 
-from jaxdl.train import runtime
+from jaxdl.train import processes, runtime
 
 C = TypeVar("C")
 Presets = Mapping[str, Mapping[str, Any]]
+NOT_OF_THE_RUN = ("preset", "data_dir", "workdir")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Processes:
+    """Options of an experiment that several processes can run together; see `processes.join`."""
+
+    distributed: bool = False
+    """Be one of several processes, which TPU pods and Slurm say by themselves."""
+    coordinator: str | None = None
+    """Elsewhere: host:port of process 0."""
+    processes: int | None = None
+    """Elsewhere: how many there are."""
+    process: int | None = None
+    """Elsewhere: which one this is, from 0."""
+    peer_timeout: int = 100
+    """Seconds after which a process ends when another has died."""
 
 
 def parse(
@@ -91,7 +109,15 @@ def run(
     """
     runtime.configure()
     try:
-        main(parse(config, presets, argv, stored=stored))
+        options = parse(config, presets, argv, stored=stored)
+        if isinstance(options, Processes) and options.distributed:
+            processes.join(
+                options.coordinator,
+                options.processes,
+                options.process,
+                peer_timeout=options.peer_timeout,
+            )
+        main(options)
     except KeyboardInterrupt as stop:
         again = shlex.join(sys.orig_argv)
         said = str(stop) or "stopped at once; steps since the last checkpoint are lost"
@@ -102,6 +128,15 @@ def run(
             raise
         print(f"error: {_sentence(error)}", file=sys.stderr)
         return 2
+    except RuntimeError as error:  # of JAX, when it cannot reach the others
+        if processes.count() == 1 or os.environ.get("JAXDL_DEBUG") == "1":
+            raise
+        print(
+            f"process {processes.index()} ended because it cannot reach the other processes of "
+            f"this run: {_sentence(error)}",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 
@@ -109,6 +144,18 @@ def pick(kind: type[C], config: Any) -> C:
     """Builds a dataclass from the fields that it has in common with a config."""
     names = {field.name for field in dataclasses.fields(kind)} & {*vars(config)}
     return kind(**{name: getattr(config, name) for name in names})
+
+
+def of_the_run(config: Any, *others: str) -> dict[str, Any]:
+    """Returns the options that define a run, as a JSON object.
+
+    Args:
+      config: all options.
+      *others: names of options, besides those that every experiment has, that only say how the run
+        is used: they may change when it is resumed.
+    """
+    use = {*NOT_OF_THE_RUN, *others, *(field.name for field in dataclasses.fields(Processes))}
+    return {name: value for name, value in dataclasses.asdict(config).items() if name not in use}
 
 
 def require_positive(config: Any, *names: str) -> None:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import tqdm
 
+from jaxdl.train import processes
 from jaxdl.train.report import Report, WorkdirError, differences
 from jaxdl.train.state import TrainState
 
@@ -60,6 +61,9 @@ def fit(
     The rows of metrics.jsonl hold the means over the steps of one call, not over all the steps
     since the last row, so that they do not depend on where a run was interrupted.
 
+    Several processes take the same steps; the first alone keeps the folder and its checkpoints and
+    sends the state to the others when a run goes on. A signal to any of them stops all.
+
     Args:
       call: a compiled step, `(state, data) -> (state, metrics)`; the metrics are scalars stacked
         over the `steps_per_call` steps; the state may be donated.
@@ -98,21 +102,27 @@ def fit(
     with report.exclusive(), _Signals() as signals:
         state = _resume(state, checkpoints, metadata)
         done = saved = int(state.step)
+        flag = processes.Flag()
         if done > steps or done % steps_per_call:
             raise ValueError(
                 f"cannot go from step {done} to step {steps} by {steps_per_call} steps a call"
             )
         rows = report.truncate_after(done)
-        evaluated = done if any((r["step"], r["split"]) == (done, "valid") for r in rows) else 0
+        valid = any((row["step"], row["split"]) == (done, "valid") for row in rows)
+        evaluated = done if processes.agree(valid) else 0
         before = rows[-1]["seconds"] if rows else 0.0
         pending = None
-        exhausted = patience is not None and _exhausted(rows, patience)
+
+        def is_exhausted(rows):
+            return patience is not None and bool(processes.agree(_exhausted(rows, patience)))
+
+        exhausted = is_exhausted(rows)
         with (
             _naming_what_is_kept(checkpoints),
             _Log(report, done, steps, steps_per_call, log_every, rate_unit, before) as log,
         ):
             while True:
-                stopping = signals.received is not None
+                stopping = flag.seen(signals.received or 0)
                 due = done > 0 and (done % eval_every == 0 or done == steps)
                 if pending and (due or stopping):
                     log.train(*pending)
@@ -128,7 +138,7 @@ def fit(
                         # Last: this row tells a resumed run that the checkpoint has its score.
                         log.valid(values)
                     saved = evaluated = done
-                    exhausted = patience is not None and _exhausted(report.rows(), patience)
+                    exhausted = is_exhausted(report.rows())
                     continue  # a signal may have come meanwhile
                 if stopping or exhausted or done == steps:
                     break
@@ -142,11 +152,12 @@ def fit(
                 _check_parameters(state, done)
                 checkpoints.save(state, metadata=metadata)
             checkpoints.wait()
-        if signals.received is not None:
+        if stopping := stopping or flag.seen(signals.received or 0, now=True):
             where = f"after step {done} of {steps}, saved in {checkpoints.directory}"
+            signum = signal.Signals(stopping)
             raise Interrupted(
-                f"stopped by {signals.received.name} {where if done else 'before the first step'}",
-                signals.received,
+                f"stopped by {signum.name} {where if done else 'before the first step'}",
+                signum,
                 done,
             )
     return state
@@ -155,15 +166,16 @@ def fit(
 def _resume(
     state: TrainState, checkpoints: "Checkpoints", metadata: Mapping[str, Any]
 ) -> TrainState:
-    if checkpoints.latest_step() is None:
+    if not processes.agree(checkpoints.latest_step() is not None):
         return state
-    state, there = checkpoints.restore(state)
-    if differing := differences(there, metadata):
-        raise WorkdirError(
-            f"the checkpoints in {checkpoints.directory} are of another run: "
-            f"{', '.join(differing)}; choose another --workdir"
-        )
-    return state
+    if processes.is_main():
+        state, there = checkpoints.restore(state)
+        if differing := differences(there, metadata):
+            raise WorkdirError(
+                f"the checkpoints in {checkpoints.directory} are of another run: "
+                f"{', '.join(differing)}; choose another --workdir"
+            )
+    return processes.send(state)
 
 
 def _exhausted(rows: Sequence[Mapping[str, Any]], patience: int) -> bool:
@@ -253,6 +265,9 @@ class _Log:
         self._started = time.monotonic() - seconds  # as if the run had never been interrupted
         self._mark = (time.monotonic(), step)  # where the rate is measured from
         self._bar = None
+        self._shown = processes.is_main()
+        if not self._shown:
+            return
         if step:
             print(f"going on from step {step:,} of {steps:,}", flush=True)
         if sys.stderr.isatty():
@@ -297,7 +312,7 @@ class _Log:
         rate = (step - self._mark[1]) / max(now - self._mark[0], 1e-9)
         self._mark = (now, step)
         self._row("train", means | {"rate": rate * self._per_step})
-        if self._bar is None:
+        if self._bar is None and self._shown:
             left = tqdm.tqdm.format_interval((self._steps - step) / rate)
             print(
                 f"step {step:,}/{self._steps:,}  {_text(means)}, "
@@ -308,9 +323,10 @@ class _Log:
     def valid(self, values: Mapping[str, float]) -> None:
         """Logs an evaluation of the state after the latest step."""
         self._row("valid", values)
-        (print if self._bar is None else self._bar.write)(
-            f"step {self._step:,}/{self._steps:,}  validation: {_text(values)}"
-        )
+        if self._shown:
+            (print if self._bar is None else self._bar.write)(
+                f"step {self._step:,}/{self._steps:,}  validation: {_text(values)}"
+            )
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

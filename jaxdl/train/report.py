@@ -5,10 +5,13 @@ metrics.jsonl   one JSON object a line: {"step", "split", the metrics, "rate", "
 result*.json    the final numbers, with all that is needed to get them again
 *.png           curves and pictures
 tensorboard/    the metrics once more, when tensorboardX is installed
+
+Of several processes the first alone writes; the others only read.
 """
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import platform
@@ -20,6 +23,7 @@ from typing import IO, Any
 import numpy as np
 
 from jaxdl.ops.metrics import Moments
+from jaxdl.train import processes
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "jaxdl")
 
@@ -96,6 +100,9 @@ class Report:
         Raises:
           WorkdirError: another program is training here.
         """
+        if not processes.is_main():
+            yield
+            return
         with self._errors(".lock"):
             self.workdir.mkdir(parents=True, exist_ok=True)
             lock = (self.workdir / ".lock").open("w")
@@ -120,6 +127,8 @@ class Report:
         Args:
           row: "step" int, "split" str, and finite numbers by name.
         """
+        if not processes.is_main():
+            return
         line = (json.dumps(row, allow_nan=False) + "\n").encode()
         with self._errors("metrics.jsonl"):
             if self._metrics is None:
@@ -263,6 +272,9 @@ class Report:
     @contextlib.contextmanager
     def _replacing(self, name: str) -> Iterator[IO[bytes]]:
         """Opens a temporary file that takes the place of `name` once it is on the disk, whole."""
+        if not processes.is_main():
+            yield io.BytesIO()
+            return
         temporary = self.workdir / f".{name}.tmp"
         with self._errors(name):
             self.workdir.mkdir(parents=True, exist_ok=True)

@@ -147,9 +147,11 @@ def data_mesh(
       independent: whether the examples meet nowhere but in the gradient, as tasks do. Where batch
         statistics bring them together, several times in a layer, CPU devices would wait for one
         another more than they compute: the mesh is then one device, whose cores share products.
+
+    Several processes always share a batch by all of their devices.
     """
     devices = devices or jax.device_count()
-    if batch is not None and jax.default_backend() == "cpu":
+    if batch is not None and jax.default_backend() == "cpu" and jax.process_count() == 1:
         if not independent:
             devices = 1
         devices = max(count for count in range(1, devices + 1) if batch % count == 0)
@@ -201,7 +203,22 @@ def compile_step(
         return jax.jit(call, donate_argnums=0)
     options = compiler_options(mesh)
     compiled = jax.jit(call, donate_argnums=0, out_shardings=replicated, compiler_options=options)
-    return lambda state, data: compiled(jax.device_put(state, replicated), data)
+    return lambda state, data: compiled(everywhere(state, replicated), data)
+
+
+def everywhere(tree: Any, replicated: NamedSharding) -> Any:
+    """Puts arrays, which all processes have alike, on all devices of a sharding."""
+
+    def put(leaf):
+        if leaf.sharding == replicated:
+            return leaf
+        if replicated.is_fully_addressable or not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.device_put(leaf, replicated)
+        # JAX cannot send keys to the devices of other processes, but their numbers.
+        data = jax.device_put(jax.random.key_data(leaf), replicated)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+
+    return jax.tree.map(put, tree)
 
 
 def sharing(mesh: Mesh | None) -> contextlib.AbstractContextManager:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxdl.train import processes
 from jaxdl.train.report import Report, WorkdirError
 
 
@@ -50,7 +51,7 @@ def cached(
     report = Report(folder)
     array, origin = report.workdir / "teacher.npy", report.workdir / "teacher.json"
     wanted = json.loads(json.dumps(dict(made_from)))
-    if origin.exists() and array.exists():
+    if processes.agree(origin.exists() and array.exists()):
         there = json.loads(origin.read_text())
         if differing := sorted(
             name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name)
