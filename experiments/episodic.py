@@ -218,7 +218,6 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
             log_every=config.log_every,
             report=report,
             metadata={"config": options, "protocol": dataclasses.asdict(protocol)},
-            keep=2,
             score="accuracy",
         )
         report.write_curves(chance=1 / config.way)

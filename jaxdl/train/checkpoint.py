@@ -36,6 +36,10 @@ class CheckpointError(ValueError):
     """A checkpoint that could not be written, or not be read back exactly."""
 
 
+class _DamagedError(CheckpointError):
+    """What is there is not what was saved."""
+
+
 def digest(tree: Any) -> str:
     """Returns the SHA-256 of the path, type, shape and bytes of every leaf, in hexadecimal.
 
@@ -60,19 +64,21 @@ class Checkpoints:
           keep: how many of the newest checkpoints to keep, at least 1; the best is kept besides.
 
         Raises:
-          CheckpointError: a checkpoint in the folder is damaged.
+          CheckpointError: the folder cannot be read.
         """
         if keep < 1:
             raise ValueError(f"keep must be at least 1, got {keep}")
         self.directory = Path(directory)
         self._about: dict[int, dict[str, Any]] = {}  # by step: all that is known but the arrays
+        self._damage: dict[int, str] = {}  # by step: what is wrong with it
         self._saving: int | None = None  # the step that is being written in the background
         _quieten()
         self._policy = _NewestAndBest(keep, self._best)
         for _ in range(4):  # a run that is training may rename a folder while we look
             with contextlib.suppress(CheckpointError):
                 self._open()
-                return
+                if not self._damage:
+                    return
             time.sleep(0.05)
         self._open()
 
@@ -92,7 +98,12 @@ class Checkpoints:
             self._manager = ocp.CheckpointManager(self.directory.absolute(), options=options)
         except OSError as error:
             raise CheckpointError(f"cannot open {self.directory}: {_reason(error)}") from error
-        self._about = {step: self._read_about(step) for step in self._manager.all_steps()}
+        self._about, self._damage = {}, {}
+        for step in self._manager.all_steps():
+            try:
+                self._about[step] = self._read_about(step)
+            except _DamagedError as error:
+                self._damage[step] = str(error)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -104,14 +115,14 @@ class Checkpoints:
 
     def latest_step(self) -> int | None:
         """Returns the newest step saved, None when there is none."""
-        return max(self._manager.all_steps(), default=None)
+        return max(self._whole(), default=None)
 
     def best_step(self) -> int | None:
         """Returns the step of the highest score, the newest of equals; of none scored, the newest.
 
         None when there is no checkpoint.
         """
-        return self._best(self._manager.all_steps())
+        return self._best(self._whole())
 
     def score(self, step: int) -> float | None:
         """Returns the score that the checkpoint of `step` was saved with."""
@@ -171,7 +182,8 @@ class Checkpoints:
         Args:
           template: a state of the same structure, shapes and types, concrete or from
             `jax.eval_shape`; committed leaves and leaves with a sharding say where arrays go.
-          step: which checkpoint; the newest when None.
+          step: which checkpoint; when None, the newest that is not damaged, and those that are are
+            named on standard error.
 
         Returns:
           (state, metadata).
@@ -180,12 +192,30 @@ class Checkpoints:
           CheckpointError: there is none, it is damaged, or it does not fit the template.
         """
         self.wait()
-        steps = self._manager.all_steps()
+        steps = sorted(self._manager.all_steps())
         if not steps:
             raise CheckpointError(f"no checkpoint in {self.directory}: train first")
-        step = max(steps) if step is None else step
-        if step not in steps:
+        if step is not None and step not in steps:
             raise CheckpointError(f"no checkpoint of step {step} in {self.directory}, only {steps}")
+        for chosen in reversed(steps) if step is None else [step]:
+            if chosen not in self._damage:
+                try:
+                    found = self._restore(template, chosen)
+                except _DamagedError as error:
+                    self._damage[chosen] = str(error)
+                else:
+                    for newer in (s for s in reversed(steps) if s > chosen and step is None):
+                        said = f"{self._damage[newer]}; that of step {chosen} is used"
+                        print(said, file=sys.stderr)
+                    return found
+        if step is None:
+            raise CheckpointError(
+                f"{self._damage[steps[-1]]}, and there is none that is not: delete "
+                f"{self.directory} to start from the beginning"
+            )
+        raise CheckpointError(self._damage[step])
+
+    def _restore(self, template: TrainState, step: int) -> tuple[TrainState, dict[str, Any]]:
         about, types = self._about[step], _types(template)
         if differing := differences(about["leaves"], types):
             raise CheckpointError(
@@ -225,7 +255,7 @@ class Checkpoints:
             self._manager.close()
 
     def _best(self, steps: list[int]) -> int | None:
-        scored = [s for s in steps if self.score(s) is not None]
+        scored = [s for s in steps if s in self._about and self.score(s) is not None]
         return max(scored or steps, key=lambda s: (self.score(s) or 0.0, s), default=None)
 
     def _read_about(self, step: int) -> dict[str, Any]:
@@ -239,13 +269,11 @@ class Checkpoints:
             raise self._damaged(step, "its description is not the one that was saved")
         return about
 
-    def _damaged(self, step: int, how: str) -> CheckpointError:
-        others = [s for s in self._manager.all_steps() if s != step]
-        then = f"to use that of step {max(others)}" if others else "to start from the beginning"
-        return CheckpointError(
-            f"the checkpoint of step {step} is damaged, {how}: delete {self.directory / str(step)}"
-            f" {then}"
-        )
+    def _whole(self) -> list[int]:
+        return [step for step in self._manager.all_steps() if step not in self._damage]
+
+    def _damaged(self, step: int, how: str) -> "_DamagedError":
+        return _DamagedError(f"the checkpoint of step {step} in {self.directory} is damaged, {how}")
 
     @contextlib.contextmanager
     def _saves(self, step: int):

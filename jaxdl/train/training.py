@@ -27,7 +27,7 @@ def train(
     log_every: int,
     report: Report,
     metadata: Mapping[str, Any],
-    keep: int = 1,
+    keep: int = 2,
     independent: bool = True,
     score: str | None = None,
     patience: int | None = None,
@@ -48,7 +48,7 @@ def train(
       log_every: steps between rows of metrics.jsonl.
       report: the folder of the run; the checkpoints are in `checkpoints` there.
       metadata: stored in each checkpoint.
-      keep: the newest checkpoints that are kept.
+      keep: the newest checkpoints that are kept; the second is for when the first is damaged.
       independent: whether examples meet nowhere but in the gradient, see `data_mesh`.
       score: the metric by which the best checkpoint is kept too; None for none.
       patience: see `jaxdl.train.loop.fit`.

@@ -159,22 +159,39 @@ def test_damage_to_any_file_is_noticed_or_harmless(tmp_path, capfd, damage):
         folder = shutil.copytree(tmp_path / "whole", tmp_path / "damaged", dirs_exist_ok=True)
         file = folder / path.relative_to(tmp_path / "whole")
         file.write_bytes(damage(file.read_bytes()))
-        message = None
-        try:
-            with Checkpoints(folder) as checkpoints:
-                assert digest(checkpoints.restore(make_state())[0]) == digest(make_state(2))
-        except CheckpointError as error:
-            message = str(error)
-        if message:
+        with Checkpoints(folder) as checkpoints:
+            found, _ = checkpoints.restore(make_state())
+            said = capfd.readouterr().err
+            if found.step == 2:
+                assert digest(found) == digest(make_state(2))
+                assert said == ""
+                continue
             noticed.add(path.parent.name)
-            assert message.endswith(f"delete {folder / '2'} to use that of step 1")
-            assert "\n" not in message
+            assert digest(found) == digest(make_state(1))
+            assert said.startswith(f"the checkpoint of step 2 in {folder} is damaged, its ")
+            assert said.endswith("; that of step 1 is used\n")
+            assert said.count("\n") == 1
+            assert checkpoints.latest_step() == checkpoints.best_step() == 1
+            with pytest.raises(CheckpointError, match=r"of step 2 .* is damaged"):
+                checkpoints.restore(make_state(), 2)
             assert file.exists()  # nothing was removed
-            shutil.rmtree(folder / "2")
-            with Checkpoints(folder) as checkpoints:
-                assert digest(checkpoints.restore(make_state())[0]) == digest(make_state(1))
+            checkpoints.save(make_state(2), metadata={})
+        with Checkpoints(folder) as checkpoints:  # replaced
+            assert digest(checkpoints.restore(make_state())[0]) == digest(make_state(2))
     assert {"about", "state", "d"} <= noticed
     assert capfd.readouterr().err == ""
+
+
+def test_when_all_are_damaged(tmp_path):
+    save_scores(tmp_path, [0.1, 0.2])
+    for step in ("1", "2"):
+        for file in (tmp_path / step).rglob("metadata"):
+            file.write_bytes(flip(file.read_bytes()))
+    with (
+        Checkpoints(tmp_path) as checkpoints,
+        pytest.raises(CheckpointError, match=f"none that is not: delete {tmp_path} to start"),
+    ):
+        checkpoints.restore(make_state())
 
 
 def test_a_full_disk_is_seen_before_writing(tmp_path, monkeypatch):
