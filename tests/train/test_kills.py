@@ -1,0 +1,56 @@
+"""Runs that are killed again and again, at any moment, end as if nothing had been.
+
+python -m pytest -m slow tests/train/test_kills.py -s     # prints every kill
+"""
+
+import json
+import random
+import time
+
+import pytest
+
+from tests.train.test_processes import ended, start, two
+from tests.train.toy import rows
+
+KILLS = 25
+# A checkpoint every 20 steps, which is several times a second.
+LONG = ("--epochs", "200")
+
+
+def begin(folder, count):
+    return two(folder, *LONG) if count == 2 else [start(folder, *LONG, devices=1)]
+
+
+def digest(folder):
+    return json.loads((folder / "result.json").read_text())["params_sha256"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+def test_killed_at_any_moment(tmp_path, count):
+    whole, often = tmp_path / "whole", tmp_path / "often"
+    assert {code for code, _, _ in ended(begin(whole, count))} == {0}
+    draw = random.Random(count)
+    done = 0
+    for number in range(KILLS):
+        started = begin(often, count)
+        which = draw.randrange(count)
+        wait = draw.uniform(2, 9)
+        time.sleep(wait)
+        started[which].kill()
+        found = ended(started)
+        for code, out, err in found:
+            # Killed, aborted with its peer, or done before.
+            assert code in (-9, -6, 0, 1), (out, err)
+            assert "Traceback" not in err or "ended because" in err, err
+        reached = rows(often)[-1]["step"] if (often / "metrics.jsonl").exists() else 0
+        print(
+            f"kill {number + 1}: process {which} after {wait:.2f} s, at step {reached}, "
+            f"exit codes {[code for code, _, _ in found]}",
+            flush=True,
+        )
+        done += reached > 0
+    assert done > KILLS / 2
+    assert {code for code, _, _ in ended(begin(often, count))} == {0}
+    assert digest(often) == digest(whole)
+    assert rows(often) == rows(whole)
