@@ -57,7 +57,7 @@ def ended(started):
     """Returns the exit code, standard output and standard error of each."""
     found = []
     for process in started:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=600)
         found.append((process.returncode, out, err))
     return found
 
