@@ -176,6 +176,7 @@ def compile_step(
       `call(state, data) -> (state, metrics)`. `state` is donated. `data` is the data set when there
       is a `sample`; else the batch, with a further leading axis K when `steps_per_call` > 1.
       Every metric is [K]. A batch that the devices cannot share evenly raises ValueError.
+      `call.lower(state, data)` is the program, uncompiled, as that of `jax.jit`.
     """
     replicated = None if mesh is None else NamedSharding(mesh, PartitionSpec())
 
@@ -203,7 +204,12 @@ def compile_step(
         return jax.jit(call, donate_argnums=0)
     options = compiler_options(mesh)
     compiled = jax.jit(call, donate_argnums=0, out_shardings=replicated, compiler_options=options)
-    return lambda state, data: compiled(everywhere(state, replicated), data)
+
+    def run(state, data):
+        return compiled(everywhere(state, replicated), data)
+
+    run.lower = compiled.lower
+    return run
 
 
 def everywhere(tree: Any, replicated: NamedSharding) -> Any:

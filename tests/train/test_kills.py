@@ -13,12 +13,13 @@ from tests.train.test_processes import ended, start, two, wait_for
 from tests.train.toy import rows
 
 KILLS = 25
-# A checkpoint every 20 steps, which is several times a second.
-LONG = ("--epochs", "100")
+# Of 20 steps, with a checkpoint at the end of each: several a second. Two processes are slower.
+EPOCHS = {1: "1000", 2: "150"}
 
 
 def begin(folder, count):
-    return two(folder, *LONG) if count == 2 else [start(folder, *LONG, devices=1)]
+    options = ("--epochs", EPOCHS[count])
+    return two(folder, *options) if count == 2 else [start(folder, *options, devices=1)]
 
 
 def digest(folder):
