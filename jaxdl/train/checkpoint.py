@@ -20,16 +20,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxdl.train import processes
 from jaxdl.train.report import differences
-from jaxdl.train.state import TrainState
+from jaxdl.train.state import TrainState, raw, unraw
 
 _DISCARDED = "discarded"  # old checkpoints are renamed into this folder, then removed
-_KEY_KINDS = ("threefry2x32", "rbg", "unsafe_rbg")
 
 
 class CheckpointError(ValueError):
@@ -222,8 +220,8 @@ class Checkpoints:
                 f"the checkpoint of step {step} in {self.directory} is of another model: "
                 f"{differing[0]} ({len(differing)} such differences)"
             )
-        raw = {name: jax.eval_shape(_raw, leaf) for name, leaf in _named(template)}
-        host = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in raw.items()}
+        shapes = {name: jax.eval_shape(raw, leaf) for name, leaf in _named(template)}
+        host = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in shapes.items()}
         wanted = {name: value for name, value in host.items() if value.size}
         try:
             args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
@@ -316,24 +314,13 @@ def _types(tree: Any) -> dict[str, str]:
     return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _named(tree)}
 
 
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _raw(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
-
-
 def _host_copy(tree: Any) -> dict[str, np.ndarray]:
     # np.asarray would be a view of a device buffer that the next step is about to overwrite.
-    return {name: np.array(_raw(leaf)) for name, leaf in _named(tree)}
+    return {name: np.array(raw(leaf)) for name, leaf in _named(tree)}
 
 
 def _place(value: np.ndarray, like: Any) -> jax.Array:
-    array = jnp.array(value)
-    if _is_key(like):
-        kind = next(k for k in _KEY_KINDS if jax.random.key(0, impl=k).dtype == like.dtype)
-        array = jax.random.wrap_key_data(array, impl=kind)
+    array = unraw(np.array(value), like)
     # A leaf that is not committed to a device must stay so: jit may then move it freely.
     pinned = getattr(like, "committed", True) and getattr(like, "sharding", None)
     return jax.device_put(array, pinned) if pinned else array

@@ -89,24 +89,12 @@ def send(state: Any) -> Any:
     if count() == 1:
         return state
     import jax
-    import jax.numpy as jnp
     import numpy as np
 
-    def is_key(leaf):
-        return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    from jaxdl.train.state import raw, unraw
 
-    def plain(leaf):
-        return np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
-
-    def as_before(leaf, found):
-        found = jnp.asarray(found)
-        return (
-            jax.random.wrap_key_data(found, impl=jax.random.key_impl(leaf))
-            if is_key(leaf)
-            else found
-        )
-
-    return jax.tree.map(as_before, state, agree(jax.tree.map(plain, state)))
+    sent = agree(jax.tree.map(lambda leaf: np.asarray(raw(leaf)), state))
+    return jax.tree.map(unraw, sent, state)
 
 
 class Flag:

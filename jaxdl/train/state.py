@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+_KEY_KINDS = ("threefry2x32", "rbg", "unsafe_rbg")
+
 
 class TrainState(NamedTuple):
     """Everything a training step reads and rewrites: a plain pytree, saved whole."""
@@ -39,6 +41,30 @@ def step_key(state: TrainState, purpose: int) -> jax.Array:
       A typed PRNG key.
     """
     return jax.random.fold_in(jax.random.fold_in(state.key, state.step), purpose)
+
+
+def is_key(leaf: Any) -> bool:
+    """Says whether an array, or its shape, is of typed PRNG keys."""
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def raw(leaf: Any) -> Any:
+    """Returns the numbers of a key, which can be stored and sent; other arrays as they are."""
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
+
+
+def unraw(value: Any, like: Any) -> jax.Array:
+    """Returns the array whose `raw` this is.
+
+    Args:
+      value: array.
+      like: an array, or its shape, of the type that is meant.
+    """
+    array = jnp.asarray(value)
+    if is_key(like):
+        kind = next(k for k in _KEY_KINDS if jax.random.key(0, impl=k).dtype == like.dtype)
+        array = jax.random.wrap_key_data(array, impl=kind)
+    return array
 
 
 def averaged(average: Any, now: Any, step: jax.Array, decay: float) -> Any:

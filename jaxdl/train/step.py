@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxdl.train.state import TrainState, step_key
+from jaxdl.train.state import TrainState, raw, step_key, unraw
 
 Loss = Callable[[Any, Any, jax.Array, Any], tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
 Step = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
@@ -218,11 +218,8 @@ def everywhere(tree: Any, replicated: NamedSharding) -> Any:
     def put(leaf):
         if leaf.sharding == replicated:
             return leaf
-        if replicated.is_fully_addressable or not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            return jax.device_put(leaf, replicated)
-        # JAX cannot send keys to the devices of other processes, but their numbers.
-        data = jax.device_put(jax.random.key_data(leaf), replicated)
-        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+        # JAX cannot put keys on the devices of other processes, but their numbers.
+        return unraw(jax.device_put(raw(leaf), replicated), leaf)
 
     return jax.tree.map(put, tree)
 
