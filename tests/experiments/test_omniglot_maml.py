@@ -152,19 +152,34 @@ def test_a_workdir_of_another_run_is_refused(trained, capsys):
     assert files(trained) == before
 
 
-def test_a_damaged_checkpoint_is_refused_and_nothing_is_lost(trained, capsys):
-    largest = max(
-        (f for f in (trained / "checkpoints" / "4").rglob("*") if f.is_file()),
-        key=lambda f: f.stat().st_size,
-    )
+def damage(folder):
+    largest = max((f for f in folder.rglob("*") if f.is_file()), key=lambda f: f.stat().st_size)
     content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 0xFF
     largest.write_bytes(content)
-    before = files(trained)
-    for extra in ((), ("--eval-only",)):
-        assert run("--workdir", trained, *(TINY if not extra else ()), *extra) == 2
-        assert "checkpoint of step 4 is damaged" in capsys.readouterr().err
-    assert files(trained) == before
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(trained, capsys):
+    checkpoints = trained / "checkpoints"
+    before = json.loads((trained / "result.json").read_text())
+    damage(checkpoints / "4")
+    assert run("--workdir", trained, "--eval-only", "--episodes", "6") == 0
+    said = capsys.readouterr().err
+    assert "the checkpoint of step 4" in said
+    assert "that of step 2 is used" in said
+    assert json.loads((trained / "result-glyphs.json").read_text())["steps"] == 2
+    assert run("--workdir", trained, *TINY) == 0
+    assert "that of step 2 is used" in capsys.readouterr().err
+    again = json.loads((trained / "result.json").read_text())
+    assert again["params_sha256"] == before["params_sha256"]
+    assert again["metrics"] == before["metrics"]
+    for step in ("2", "4"):
+        damage(checkpoints / step)
+    kept = files(trained)
+    for extra in (TINY, ("--eval-only",)):
+        assert run("--workdir", trained, *extra) == 2
+        assert "there is none that is not" in capsys.readouterr().err
+    assert files(trained) == kept
 
 
 def test_bad_options_are_named(capsys):
