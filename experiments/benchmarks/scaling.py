@@ -4,8 +4,8 @@ python -m experiments.benchmarks.scaling     # minutes on two CPU cores
 
 The step is that of second-order MAML, 5-way 1-shot, with the sampling of its tasks. On one machine
 the devices are simulated and share its cores, so their times show what sharing adds, not what it
-gains. The collectives and their bytes are those of the compiled program; a result that is in bytes
-of one device is what an all-reduce of it moves to and from each other one.
+gains. The collectives are those of the compiled program, the bytes those of their results on one
+device.
 
 strong    the same tasks for all numbers of devices
 weak      the same tasks for each device
