@@ -155,12 +155,12 @@ def measure(devices: int, tasks: int, rounds: int) -> dict[str, Any]:
 def collectives(program: str) -> list[tuple[str, int]]:
     """Returns kind and bytes of the result of each collective of a compiled program.
 
-    >>> line = "%a = (f32[3,4]{1,0}, f32[]) all-reduce(%x, %y), channel_id=1"
+    >>> line = "%a = (f32[3,4]{1,0}, /*index=1*/f32[]) all-reduce(%x, %y), channel_id=1"
     >>> collectives(line + "; %b = u32[8,5]{1,0} all-gather-start(%z)")
     [('all-reduce', 52), ('all-gather', 160)]
     """
     found = []
-    for shapes, kind in re.findall(rf"= ([^=]*?) ({_KINDS})(?:-start)?\(", program):
+    for shapes, kind in re.findall(rf"= (.*?) ({_KINDS})(?:-start)?\(", program):
         size = 0
         for name, sides in re.findall(r"(\w+)\[([\d,]*)\]", shapes):
             size += _BYTES[name] * math.prod(int(side) for side in sides.split(",") if side)
