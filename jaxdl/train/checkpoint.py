@@ -195,23 +195,20 @@ class Checkpoints:
             raise CheckpointError(f"no checkpoint in {self.directory}: train first")
         if step is not None and step not in steps:
             raise CheckpointError(f"no checkpoint of step {step} in {self.directory}, only {steps}")
-        for chosen in reversed(steps) if step is None else [step]:
-            if chosen not in self._damage:
-                try:
-                    found = self._restore(template, chosen)
-                except _DamagedError as error:
-                    self._damage[chosen] = str(error)
-                else:
-                    for newer in (s for s in reversed(steps) if s > chosen and step is None):
-                        said = f"{self._damage[newer]}; that of step {chosen} is used"
-                        print(said, file=sys.stderr)
-                    return found
-        if step is None:
-            raise CheckpointError(
-                f"{self._damage[steps[-1]]}, and there is none that is not: delete "
-                f"{self.directory} to start from the beginning"
-            )
-        raise CheckpointError(self._damage[step])
+        if step is not None:
+            if step in self._damage:
+                raise CheckpointError(self._damage[step])
+            return self._restore(template, step)
+        while True:
+            newest = self._whole()[-1]
+            try:
+                found = self._restore(template, newest)
+            except _DamagedError as error:
+                self._damage[newest] = str(error)
+                continue
+            for damaged in reversed([each for each in steps if each > newest]):
+                print(f"{self._damage[damaged]}; that of step {newest} is used", file=sys.stderr)
+            return found
 
     def _restore(self, template: TrainState, step: int) -> tuple[TrainState, dict[str, Any]]:
         about, types = self._about[step], _types(template)
@@ -268,7 +265,15 @@ class Checkpoints:
         return about
 
     def _whole(self) -> list[int]:
-        return [step for step in self._manager.all_steps() if step not in self._damage]
+        """Returns the steps that are not damaged, sorted; raises when there are only others."""
+        steps = sorted(self._manager.all_steps())
+        whole = [step for step in steps if step not in self._damage]
+        if steps and not whole:
+            raise CheckpointError(
+                f"{self._damage[steps[-1]]}, and there is none that is not: delete "
+                f"{self.directory} to start from the beginning"
+            )
+        return whole
 
     def _damaged(self, step: int, how: str) -> "_DamagedError":
         return _DamagedError(f"the checkpoint of step {step} in {self.directory} is damaged, {how}")

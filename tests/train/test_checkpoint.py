@@ -187,11 +187,15 @@ def test_when_all_are_damaged(tmp_path):
     for step in ("1", "2"):
         for file in (tmp_path / step).rglob("metadata"):
             file.write_bytes(flip(file.read_bytes()))
-    with (
-        Checkpoints(tmp_path) as checkpoints,
-        pytest.raises(CheckpointError, match=f"none that is not: delete {tmp_path} to start"),
-    ):
-        checkpoints.restore(make_state())
+    with Checkpoints(tmp_path) as checkpoints:
+        # None would let a run start from the beginning without a word.
+        for ask in (
+            lambda: checkpoints.restore(make_state()),
+            checkpoints.latest_step,
+            checkpoints.best_step,
+        ):
+            with pytest.raises(CheckpointError, match=f"none that is not: delete {tmp_path} to"):
+                ask()
 
 
 def test_a_full_disk_is_seen_before_writing(tmp_path, monkeypatch):
