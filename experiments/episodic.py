@@ -300,13 +300,14 @@ def finished(folder: Path, way: int) -> tuple[Config, Built, "TrainState"]:
     from jaxdl.train.checkpoint import Checkpoints
     from jaxdl.train.report import Report
 
+    report = Report(folder)
     try:
-        name = json.loads((folder / "result.json").read_text())["experiment"]
+        name = json.loads((report.workdir / "result.json").read_text())["experiment"]
     except (OSError, ValueError, KeyError, TypeError):
         name = None
     here = {found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)])}
     module = importlib.import_module(f"experiments.{name}") if name in here else None
-    options = Report(folder).config()
+    options = report.config()
     if not options or not hasattr(module, "build"):
         raise ValueError(f"{folder} has no finished run of a few-shot experiment")
     try:
@@ -322,6 +323,6 @@ def finished(folder: Path, way: int) -> tuple[Config, Built, "TrainState"]:
     images = jax.ShapeDtypeStruct((1, way, 28, 28, 1), jnp.float32)
     batch = {"support": {"image": images}}
     template = jax.eval_shape(built.method.init, jax.random.key(0), batch)
-    with Checkpoints(folder / "checkpoints") as checkpoints:
+    with Checkpoints(report.workdir / "checkpoints") as checkpoints:
         state, _ = checkpoints.restore(template)
     return config, built, state

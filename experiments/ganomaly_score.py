@@ -49,10 +49,11 @@ def main(config: Config) -> None:
     for name in ("images", "checkpoint"):
         if getattr(config, name) is None:
             raise ValueError(f"--{name} is needed; see --help")
+    trained = Report(config.checkpoint).workdir
     try:
-        stored = json.loads((config.checkpoint / "detector.json").read_text())
+        stored = json.loads((trained / "detector.json").read_text())
     except (OSError, ValueError) as error:
-        raise ValueError(f"{config.checkpoint} has no trained detector") from error
+        raise ValueError(f"{trained} has no trained detector") from error
     known = {field.name for field in dataclasses.fields(anomaly.Config)}
     options = anomaly.Config(**{k: v for k, v in stored["config"].items() if k in known})
     made = anomaly.detector(stored["detector"], options)
@@ -61,7 +62,7 @@ def main(config: Config) -> None:
         jax.random.key(0),
         {"image": jax.ShapeDtypeStruct((1, options.size, options.size, 1), jnp.float32)},
     )
-    with Checkpoints(config.checkpoint / "checkpoints") as checkpoints:
+    with Checkpoints(trained / "checkpoints") as checkpoints:
         state, _ = checkpoints.restore(template)
     found, _, files, _ = folder.load(config.images, options.size)
     images = np.rint(found * 255).astype(np.uint8)

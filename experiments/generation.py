@@ -276,7 +276,7 @@ def over_time(folder: Path) -> Any:
     files = sorted(folder.glob("step-*.png"))
     figure = Figure(figsize=(8, 0.8 * len(files) + 0.2), layout="constrained")
     for axes, file in zip(figure.subplots(len(files), 1, squeeze=False)[:, 0], files, strict=True):
-        with Image.open(file) as image:
+        with file.open("rb") as opened, Image.open(opened) as image:
             axes.imshow(np.asarray(image), cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
         axes.set_ylabel(f"{int(file.stem.removeprefix('step-')):,}", fontsize=7)

@@ -16,7 +16,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -26,6 +25,7 @@ import orbax.checkpoint as ocp
 from jaxdl.train import processes
 from jaxdl.train.report import differences
 from jaxdl.train.state import TrainState, raw, unraw
+from jaxdl.train.storage import errors_of, folder, in_bucket
 
 _DISCARDED = "discarded"  # old checkpoints are renamed into this folder, then removed
 
@@ -66,7 +66,7 @@ class Checkpoints:
         """
         if keep < 1:
             raise ValueError(f"keep must be at least 1, got {keep}")
-        self.directory = Path(directory)
+        self.directory = folder(directory)
         self._about: dict[int, dict[str, Any]] = {}  # by step: all that is known but the arrays
         self._damage: dict[int, str] = {}  # by step: what is wrong with it
         self._saving: int | None = None  # the step that is being written in the background
@@ -92,10 +92,12 @@ class Checkpoints:
                 primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"{own}"
             ),
         )
-        try:
-            self._manager = ocp.CheckpointManager(self.directory.absolute(), options=options)
-        except OSError as error:
-            raise CheckpointError(f"cannot open {self.directory}: {_reason(error)}") from error
+        with errors_of(
+            self.directory,
+            lambda reason: CheckpointError(f"cannot open {self.directory}: {reason}"),
+        ):
+            directory = self.directory if in_bucket(self.directory) else self.directory.absolute()
+            self._manager = ocp.CheckpointManager(directory, options=options)
         self._about, self._damage = {}, {}
         for step in self._manager.all_steps():
             try:
@@ -157,7 +159,8 @@ class Checkpoints:
         with self._saves(step):
             self.directory.mkdir(parents=True, exist_ok=True)
             self._sweep()
-            if shutil.disk_usage(self.directory).free < sum(a.nbytes for a in arrays.values()):
+            needed = sum(array.nbytes for array in arrays.values())
+            if not in_bucket(self.directory) and shutil.disk_usage(self.directory).free < needed:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if step in self._manager.all_steps():
                 self._manager.delete(step)
@@ -293,6 +296,13 @@ class Checkpoints:
 
     def _sweep(self) -> None:
         """Removes what a killed or failed save left; only while no save is in flight."""
+        if in_bucket(self.directory):
+            # Without its mark of success it is no checkpoint, but in the way of one of that step.
+            there = self.directory.iterdir() if self.directory.exists() else ()
+            steps = self._manager.all_steps()
+            for left in [p for p in there if p.name.isdecimal() and int(p.name) not in steps]:
+                left.rmtree()
+            return
         for left in [self.directory / _DISCARDED, *self.directory.glob("*.orbax-checkpoint-tmp*")]:
             shutil.rmtree(left, ignore_errors=True)
 

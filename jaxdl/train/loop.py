@@ -132,6 +132,7 @@ def fit(
                         values = {name: float(v) for name, v in evaluate(state).items()}
                         _check_finite({k: np.array([v]) for k, v in values.items()}, done)
                         _check_parameters(state, done)
+                        report.flush()  # a resumed run finds all rows of before its checkpoint
                         checkpoints.save(
                             state, metadata=metadata, score=values[score] if score else None
                         )
@@ -150,6 +151,7 @@ def fit(
                     log.train(*previous)
             if saved != done:  # stopped between two evaluations
                 _check_parameters(state, done)
+                report.flush()
                 checkpoints.save(state, metadata=metadata)
             checkpoints.wait()
         if stopping := stopping or flag.seen(signals.received or 0, now=True):
@@ -323,6 +325,7 @@ class _Log:
     def valid(self, values: Mapping[str, float]) -> None:
         """Logs an evaluation of the state after the latest step."""
         self._row("valid", values)
+        self._report.flush()
         if self._shown:
             (print if self._bar is None else self._bar.write)(
                 f"step {self._step:,}/{self._steps:,}  validation: {_text(values)}"

@@ -6,7 +6,8 @@ result*.json    the final numbers, with all that is needed to get them again
 *.png           curves and pictures
 tensorboard/    the metrics once more, when tensorboardX is installed
 
-Of several processes the first alone writes; the others only read.
+Of several processes the first alone writes; the others only read. In a bucket, see
+`jaxdl.train.storage`, there is no TensorBoard, and metrics.jsonl is as old as the last evaluation.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ import numpy as np
 
 from jaxdl.ops.metrics import Moments
 from jaxdl.train import processes
+from jaxdl.train.storage import Lines, errors_of, folder, in_bucket, replacing
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "jaxdl")
 
@@ -55,8 +57,8 @@ class Report:
     """The folder of one run. Nothing is made on the disk before something is written."""
 
     def __init__(self, workdir: str | os.PathLike):
-        self.workdir = Path(workdir)
-        self._metrics: IO[bytes] | None = None
+        self.workdir = folder(workdir)
+        self._metrics: Lines | None = None
         self._board: Any = None
 
     def config(self) -> dict[str, Any] | None:
@@ -66,15 +68,16 @@ class Report:
           WorkdirError: config.json cannot be read.
         """
         path = self.workdir / "config.json"
-        try:
-            config = json.loads(path.read_text())
-            if not isinstance(config, dict):
-                raise ValueError("expected a JSON object")
-            return config
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError) as error:
-            raise WorkdirError(f"cannot read {path}: {error}") from error
+        with errors_of(path, lambda reason: WorkdirError(f"cannot read {path}: {reason}")):
+            try:
+                config = json.loads(path.read_text())
+                if not isinstance(config, dict):
+                    raise ValueError("expected a JSON object")
+                return config
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except ValueError as error:
+                raise WorkdirError(f"cannot read {path}: {error}") from error
 
     def check_config(self, config: Mapping[str, Any]) -> None:
         """Claims an unused folder for a run with these options, or sees that it has the same ones.
@@ -95,7 +98,7 @@ class Report:
     def exclusive(self) -> Iterator[None]:
         """Keeps other programs from training in this folder; closes the metrics at the end.
 
-        The lock dies with the program that holds it.
+        The lock dies with the program that holds it. Buckets have none.
 
         Raises:
           WorkdirError: another program is training here.
@@ -103,6 +106,18 @@ class Report:
         if not processes.is_main():
             yield
             return
+        with contextlib.nullcontext() if in_bucket(self.workdir) else self._lock():
+            try:
+                yield
+            finally:
+                opened = [each for each in (self._metrics, self._board) if each is not None]
+                self._metrics = self._board = None
+                with self._errors("metrics.jsonl"):
+                    for each in opened:
+                        each.close()
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
         with self._errors(".lock"):
             self.workdir.mkdir(parents=True, exist_ok=True)
             lock = (self.workdir / ".lock").open("w")
@@ -113,13 +128,7 @@ class Report:
                 raise WorkdirError(f"another program is training in {self.workdir}") from error
             except OSError:
                 pass  # a file system without locks: train all the same
-            try:
-                yield
-            finally:
-                for opened in (self._metrics, self._board):
-                    if opened is not None:
-                        opened.close()
-                self._metrics = self._board = None
+            yield
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Appends one row to metrics.jsonl, and to TensorBoard's events when it is installed.
@@ -132,13 +141,19 @@ class Report:
         line = (json.dumps(row, allow_nan=False) + "\n").encode()
         with self._errors("metrics.jsonl"):
             if self._metrics is None:
-                self._metrics = (self.workdir / "metrics.jsonl").open("ab", buffering=0)
-                self._board = _tensorboard(self.workdir / "tensorboard", row["step"])
-            while line:
-                line = line[self._metrics.write(line) :]
+                self._metrics = Lines(self.workdir / "metrics.jsonl")
+                if not in_bucket(self.workdir):
+                    self._board = _tensorboard(self.workdir / "tensorboard", row["step"])
+            self._metrics.append(line)
         if self._board is not None:
             for name in row.keys() - {"step", "split"}:
                 self._board.add_scalar(f"{row['split']}/{name}", row[name], row["step"])
+
+    def flush(self) -> None:
+        """Returns when metrics.jsonl has all rows; on a disk it always has."""
+        if self._metrics is not None:
+            with self._errors("metrics.jsonl"):
+                self._metrics.flush()
 
     def rows(self) -> list[dict[str, Any]]:
         """Reads metrics.jsonl; a line that a killed program left unfinished is passed over."""
@@ -271,30 +286,16 @@ class Report:
 
     @contextlib.contextmanager
     def _replacing(self, name: str) -> Iterator[IO[bytes]]:
-        """Opens a temporary file that takes the place of `name` once it is on the disk, whole."""
+        """Opens a file that takes the place of `name` once it is whole."""
         if not processes.is_main():
             yield io.BytesIO()
             return
-        temporary = self.workdir / f".{name}.tmp"
-        with self._errors(name):
-            self.workdir.mkdir(parents=True, exist_ok=True)
-            try:
-                with temporary.open("wb") as file:
-                    yield file
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(self.workdir / name)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        with self._errors(name), replacing(self.workdir / name) as file:
+            yield file
 
-    @contextlib.contextmanager
-    def _errors(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            reason = error.strerror or error
-            raise WorkdirError(f"cannot write {self.workdir / name}: {reason}") from error
+    def _errors(self, name: str) -> contextlib.AbstractContextManager[None]:
+        path = self.workdir / name
+        return errors_of(path, lambda reason: WorkdirError(f"cannot write {path}: {reason}"))
 
 
 def _moments(moments: Moments) -> dict[str, Any]:

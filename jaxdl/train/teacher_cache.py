@@ -3,6 +3,7 @@
 Shapes: E variants of an example, N examples, A classes.
 """
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from jaxdl.train import processes
 from jaxdl.train.report import Report, WorkdirError
+from jaxdl.train.storage import in_bucket
 
 
 def example_keys(key: jax.Array, index: jax.Array, variant: jax.Array) -> jax.Array:
@@ -60,7 +62,11 @@ def cached(
                 f"the teacher's outputs in {report.workdir} were made with another "
                 f"{', '.join(differing)}; delete that folder or choose another"
             )
-        return np.load(array, mmap_mode="r", allow_pickle=False)
+        if not in_bucket(array):
+            return np.load(array, mmap_mode="r", allow_pickle=False)
+        found = np.load(io.BytesIO(array.read_bytes()), allow_pickle=False)
+        found.flags.writeable = False
+        return found
     found = compute()
     report.save_array(found, "teacher.npy")
     report.write_json("teacher.json", wanted)  # last: it says that the array is whole

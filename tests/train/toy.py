@@ -8,7 +8,6 @@ import functools
 import json
 import sys
 import time
-from pathlib import Path
 
 from jaxdl.train import command
 
@@ -76,7 +75,7 @@ def run(folder, call=None, evaluate=None, lr=0.1, **options):
         "metadata": {"lr": lr},
         "report": Report(folder),
     } | options
-    with Checkpoints(Path(folder) / "checkpoints") as checkpoints:
+    with Checkpoints(options["report"].workdir / "checkpoints") as checkpoints:
         state = fit(
             (lambda state, data: call(compiled, state, data)) if call else compiled,
             init(),
