@@ -137,6 +137,14 @@ RUNS = [
         "hour",
     ),
     Run(
+        "MAML, longer",
+        "omniglot_maml",
+        # With 0.4, the rate for 5 ways, 400 steps give 84.3 % in validation, with 1.2 86.5 %.
+        "--way 20 --inner-lr 1.2 --meta-batch 8 --steps 12000 --eval-every 3000",
+        ("20w1s",),
+        "hour",
+    ),
+    Run(
         "Reptile, longer",
         "omniglot_reptile",
         "--steps 100000 --eval-every 10000",  # as published
