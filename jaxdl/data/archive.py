@@ -41,6 +41,8 @@ def matching(
                 if found := pattern.fullmatch(member.filename):
                     if member.file_size > MAX_BYTES:
                         raise ArchiveError(f"{name}: {member.filename} is too large")
-                    yield found, opened.read(member)
+                    with opened.open(member) as file:
+                        # Without a number it would unpack more than the file says that it has.
+                        yield found, file.read(MAX_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise ArchiveError(f"{name} is damaged ({error})") from error
