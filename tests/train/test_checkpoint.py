@@ -245,6 +245,53 @@ def test_an_error_in_the_background_is_one_sentence(tmp_path):
     assert steps_in(tmp_path) == [1]
 
 
+FULL_DISK = """
+import os, shutil, sys, jax, jax.numpy as jnp
+from jaxdl.train.checkpoint import Checkpoints, CheckpointError
+from jaxdl.train.state import TrainState
+
+noise = jax.random.normal(jax.random.key(0), (50_000,))  # 200 kB
+state = TrainState(jnp.int32(1), noise, (), (), jax.random.key(0))
+room = shutil.disk_usage(sys.argv[1])
+with Checkpoints(sys.argv[1]) as checkpoints:
+    checkpoints.save(state, metadata={})
+    checkpoints.wait()
+    other = os.path.join(sys.argv[1], "other")
+    with open(other, "wb") as file:
+        file.write(bytes(shutil.disk_usage(sys.argv[1]).free - 100_000))
+    shutil.disk_usage = lambda _: room  # as if another program had filled the disk since
+    try:
+        checkpoints.save(state._replace(step=jnp.int32(2)), metadata={})
+        checkpoints.wait()
+    except CheckpointError as error:
+        print(error)
+    checkpoints.restore(state)
+    os.remove(other)
+    checkpoints.save(state._replace(step=jnp.int32(3)), metadata={})
+    checkpoints.wait()
+print(sorted(os.listdir(sys.argv[1])))
+"""
+
+
+def test_a_disk_that_becomes_full_in_a_save(tmp_path):
+    mounted = 'mount -t tmpfs -o size=700k tmpfs "$0"'
+    alone = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
+    if not shutil.which("unshare") or subprocess.run([*alone, mounted, tmp_path]).returncode:
+        pytest.skip("no small file system can be mounted here")
+    program = (sys.executable, "-W", "error", "-c", FULL_DISK, tmp_path)
+    done = subprocess.run(
+        [*alone, f'{mounted} && exec "$@"', tmp_path, *program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == (
+        f"cannot save step 2 in {tmp_path}: No space left on device; the checkpoint of step 1 is "
+        "kept\n['1', '3']\n"
+    )
+    assert done.stderr == ""
+
+
 def test_an_unwritable_folder(tmp_path):
     (tmp_path / "file").touch()
     with (
