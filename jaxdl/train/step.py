@@ -32,6 +32,7 @@ def gradient_step(
       optimizer: what turns the gradient into an update.
       axis_name: the mapped axis over which gradients, metrics and the floating-point leaves of
         `extra` are averaged, for a step that runs inside `pmap` or `shard_map`; None under `jit`.
+        A device has a key of its own, as a microbatch does.
       microbatch: examples that a device takes at once; it goes through its part of the batch in
         turn and averages gradients, metrics and the floating-point leaves of `extra`. The numbers
         are those of the whole batch when the loss is a mean over examples that do not see one
@@ -55,6 +56,9 @@ def gradient_step(
 
     def of_all(params, extra, key, batch, axis_name=axis_name):
         if microbatch is None:
+            if axis_name is not None:
+                # Else the devices would drop the same units, and change images in the same way.
+                key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
             result = of_one(params, extra, key, batch)
         else:
             parts, count = _split(batch, microbatch)
@@ -278,6 +282,12 @@ def _where_inexact(function: Callable[..., jax.Array], tree: Any, *others: Any) 
 
 def pmap_step(step: Step) -> Step:
     """Compiles a step made with `axis_name="data"` through `jax.pmap`, for those who want it.
+
+    The numbers are those of one device, and of `compile_step`, but for what sees one device's part
+    of the batch: random numbers that are drawn in the step (dropout, latent vectors, changes of
+    images) and batch statistics are each device's own, those of `gradient_step` on one device with
+    a microbatch of B / devices. For the statistics of the whole batch give the network a layer that
+    takes them over the axis, as `flax.linen.BatchNorm(axis_name="data")` does.
 
     Args:
       step: a pure step that averages its gradients over the axis "data".

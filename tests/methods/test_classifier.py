@@ -10,7 +10,6 @@ from jaxdl.methods.supervised import classifier
 from jaxdl.nn.classify import CNN, MLP
 from jaxdl.ops import augmentation
 from jaxdl.train.checkpoint import Checkpoints, digest
-from jaxdl.train.step import compile_step, data_mesh
 
 NETWORK = CNN(((4,), (4,)), (8,), 3)
 THREE = classifier.Config(classes=3)
@@ -43,18 +42,6 @@ def test_learns_and_is_measured(tmp_path):
         checkpoints.save(state, metadata={})
         restored, _ = checkpoints.restore(state)
     assert digest(step(restored, data)[0]) == digest(step(state, data)[0])
-
-
-def test_one_device_equals_eight():
-    method, results = (
-        classifier.make(THREE, network=NETWORK, optimizer=optax.sgd(0.1)),
-        [],
-    )
-    for mesh in (None, data_mesh(8)):
-        state = jax.jit(method.init)(jax.random.key(0), batch(2))
-        state, metrics = compile_step(method.train_step, mesh=mesh)(state, batch(16))
-        results.append(jax.device_get((state.params, metrics)))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), *results)
 
 
 def test_smoothing_and_mixing_by_hand():

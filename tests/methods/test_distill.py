@@ -15,7 +15,6 @@ from jaxdl.ops import augmentation
 from jaxdl.ops import distillation as ops
 from jaxdl.train.checkpoint import Checkpoints, digest
 from jaxdl.train.report import WorkdirError
-from jaxdl.train.step import compile_step, data_mesh
 from jaxdl.train.teacher_cache import cached, example_keys
 
 IMAGES = jax.random.uniform(jax.random.key(0), (16, 8, 8, 1))
@@ -87,6 +86,17 @@ def test_several_teachers_teach_their_mean():
     )(student)
     np.testing.assert_allclose(together, one_by_one, atol=1e-5)
     assert np.isfinite(steps(config, (STUDENT, both))[2]["loss"])
+
+
+def test_a_teacher_stays_as_it_is_bit_by_bit_with_microbatches():
+    def linear(variables, images):
+        return images.reshape(len(images), -1) @ variables, None
+
+    # A third of a number, three times, is not always the number.
+    made = distill.Teacher(linear, jax.random.normal(jax.random.key(0), (64, 3)))
+    part = jax.tree.map(lambda leaf: leaf[:15], BATCH)
+    _, state, _ = steps(distill.Config(microbatch=5), (STUDENT, (made,)), batch=part)
+    assert digest(state.extra["teachers"]) == digest((made.variables,))
 
 
 def test_any_function_can_teach():
@@ -189,17 +199,9 @@ def test_a_cache_is_what_the_teacher_says_live(tmp_path):
             cached(tmp_path, origin | {name: other}, never)
 
 
-def test_one_device_equals_eight_and_a_restored_state_goes_on(tmp_path):
+def test_a_restored_state_goes_on(tmp_path):
     student = MLP((12,), 3, dropout=0.2)
-    method = distill.make(
-        distill.Config(), network=(student, (trained_teacher(),)), optimizer=optax.sgd(0.1)
-    )
-    results = []
-    for mesh in (None, data_mesh(8)):
-        state = method.init(jax.random.key(0), BATCH)
-        state, metrics = compile_step(method.train_step, mesh=mesh)(state, BATCH)
-        results.append(jax.device_get((state.params, metrics)))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), *results)
+    method, state, _ = steps(distill.Config(), (student, (trained_teacher(),)))
     step = jax.jit(method.train_step)
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(state, metadata={})

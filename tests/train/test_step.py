@@ -187,15 +187,16 @@ def test_any_number_of_devices_gives_the_numbers_of_one(devices):
     np.testing.assert_allclose(metrics["loss"], wanted["loss"], rtol=1e-5)
 
 
-def test_pmap_equals_one_device():
+def test_pmap_equals_one_device_that_takes_the_parts_in_turn():
     devices = jax.local_device_count()
     assert devices == 8
+    parts = gradient_step(loss, OPTIMIZER, microbatch=16 // devices)
     parallel = pmap_step(gradient_step(loss, OPTIMIZER, axis_name="data"))
     many, one = jax_utils.replicate(start()), start()
     for k in range(5):
         many, metrics = parallel(many, batch(key=k))
         jax.block_until_ready(many.params)
-        one, wanted = compile_step(STEP)(one, batch(key=k))
+        one, wanted = compile_step(parts)(one, batch(key=k))
         np.testing.assert_allclose(metrics["loss"], np.full(8, wanted["loss"][0]), rtol=1e-5)
     assert_close(jax_utils.unreplicate(many), one)
 

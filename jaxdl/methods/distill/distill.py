@@ -199,7 +199,7 @@ def make(
                 )
             metrics["feature_loss"] = _features(config, features, teacher_features)
             total += config.feature_weight * metrics["feature_loss"]
-        return total, (extra | {"batch_stats": statistics}, metrics)
+        return total, ({"batch_stats": statistics}, metrics)
 
     def init(key: jax.Array, batch: Any) -> TrainState:
         student_key, regressor_key, state_key = jax.random.split(key, 3)
@@ -231,7 +231,13 @@ def make(
         return {name: Moments.of(value, batch["weight"]) for name, value in values.items()}
 
     step = gradient_step(loss, optimizer, axis_name=axis_name, microbatch=config.microbatch)
-    return Method(init, step, eval_step)
+
+    def train_step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
+        after, metrics = step(state, batch)
+        # The teachers stay out of the loss's `extra`, whose mean over parts would round them.
+        return after._replace(extra=state.extra | after.extra), metrics
+
+    return Method(init, train_step, eval_step)
 
 
 def predict(config: Config, student: nn.Module, state: TrainState, images: jax.Array) -> jax.Array:

@@ -53,8 +53,8 @@ def make(
       config: the settings.
       network: `(images, train=bool) -> logits [B, A]`, see `jaxdl.nn.classify`. None for its `CNN`.
       optimizer: None for Adam at 1e-3. Each member has a state of its own.
-      axis_name: the mapped axis over which every member's gradient is averaged, see
-        `jaxdl.train.step.gradient_step`.
+      axis_name: the mapped axis, inside `pmap` or `shard_map`, whose devices share the members: a
+        device's batch is of M / devices of them, and the state, the same everywhere, of all.
 
     Returns:
       A Method whose metrics in training are means over the members, and whose evaluation gives
@@ -85,17 +85,25 @@ def make(
 
     def one(state, factor, batch):
         scaled = optax.chain(optimizer, optax.scale(factor))
-        return gradient_step(loss, scaled, axis_name=axis_name)(state, batch)
+        return gradient_step(loss, scaled)(state, batch)
 
     # All members are at the same step; keys, parameters and all else are their own.
     axes = TrainState(None, 0, 0, 0, 0)
+    mapped = jax.vmap(one, (axes, 0, 0), (axes, 0))
 
     def train_step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
-        key = state.key
-        keys = jax.random.split(key, config.members)
-        mapped = jax.vmap(one, (axes, 0, 0), (axes, 0))
-        after, metrics = mapped(state._replace(key=keys), factors, batch)
-        return after._replace(key=key), jax.tree.map(lambda leaf: leaf.mean(0), metrics)
+        keys = jax.random.split(state.key, config.members)
+        own = state.params, state.opt_state, state.extra, keys, factors
+        if axis_name is not None:
+            own = _part(own, axis_name, len(batch["label"]), config.members)
+        *own, factor = own
+        after, metrics = mapped(TrainState(state.step, *own), factor, batch)
+        found = after.params, after.opt_state, after.extra, metrics
+        if axis_name is not None:
+            found = jax.lax.all_gather(found, axis_name, tiled=True)
+        *found, metrics = found
+        metrics = jax.tree.map(lambda leaf: leaf.mean(0), metrics)
+        return TrainState(after.step, *found, state.key), metrics
 
     def init(key: jax.Array, batch: Any) -> TrainState:
         *keys, state_key = jax.random.split(key, config.members + 1)
@@ -158,3 +166,12 @@ def check(config: Config) -> None:
         )
     if not 0 <= config.label_smoothing < 1 or not config.deviation > 0:
         raise ValueError(f"label_smoothing must be in [0, 1) and deviation positive, got {config}")
+
+
+def _part(tree: Any, axis_name: str, count: int, members: int) -> Any:
+    """Returns what a device's own members have, [M / devices, ...], of what all have."""
+    devices = jax.lax.axis_size(axis_name)
+    if count * devices != members:
+        raise ValueError(f"{devices} devices with {count} members each do not share {members}")
+    first = count * jax.lax.axis_index(axis_name)
+    return jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, count), tree)
