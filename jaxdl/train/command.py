@@ -18,6 +18,7 @@ import os
 import shlex
 import signal
 import sys
+import traceback
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -122,21 +123,18 @@ def run(
         again = shlex.join(sys.orig_argv)
         said = str(stop) or "stopped at once; steps since the last checkpoint are lost"
         print(f"{said}; to go on, type the same command: {again}", file=sys.stderr)
-        return 128 + getattr(stop, "signum", signal.SIGINT)
-    except (ValueError, OSError) as error:
-        if os.environ.get("JAXDL_DEBUG") == "1" or not _is_users(error, main.__module__):
+        if not hasattr(stop, "signum"):  # else all processes have saved, and end in order
+            return processes.abandon(128 + signal.SIGINT)
+        return 128 + stop.signum
+    except Exception as error:
+        code, sentence = _explained(error, main.__module__)
+        if sentence and os.environ.get("JAXDL_DEBUG") != "1":
+            print(sentence, file=sys.stderr)
+        elif processes.count() == 1:
             raise
-        print(f"error: {_sentence(error)}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:  # of JAX, when it cannot reach the others
-        if processes.count() == 1 or os.environ.get("JAXDL_DEBUG") == "1":
-            raise
-        print(
-            f"process {processes.index()} ended because it cannot reach the other processes of "
-            f"this run: {_sentence(error)}",
-            file=sys.stderr,
-        )
-        return 1
+        else:
+            traceback.print_exc()
+        return processes.abandon(code)
     return 0
 
 
@@ -178,6 +176,18 @@ def _preset(config: type, argv: list[str]) -> str:
     only = dataclasses.make_dataclass("Preset", [("preset", kind, config().preset)])
     rest = [a for a in argv if a not in ("-h", "--help")]  # the help of the preset's own defaults
     return tyro.cli(only, args=rest, return_unknown_args=True)[0].preset
+
+
+def _explained(error: Exception, experiment: str) -> tuple[int, str | None]:
+    """Returns the exit code and what to say of an error; None of a bug, which needs a traceback."""
+    if isinstance(error, ValueError | OSError) and _is_users(error, experiment):
+        return 2, f"error: {_sentence(error)}"
+    if isinstance(error, RuntimeError) and processes.count() > 1:  # of JAX
+        return 1, (
+            f"process {processes.index()} ended because it cannot reach the other processes of "
+            f"this run: {_sentence(error)}"
+        )
+    return 1, None
 
 
 def _is_users(error: Exception, experiment: str) -> bool:
