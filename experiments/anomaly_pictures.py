@@ -70,9 +70,9 @@ def draw_measures(table: dict[int, dict[str, Any]]) -> Any:
         axes.errorbar(
             [x + 0.12 * (place - (len(kinds) - 1) / 2) for x in range(len(table))],
             [auroc["value"] for auroc in found],
-            [
-                [auroc["value"] - auroc["low"] for auroc in found],
-                [auroc["high"] - auroc["value"] for auroc in found],
+            [  # of few resamples the interval may lie beside the value
+                [max(auroc["value"] - auroc["low"], 0) for auroc in found],
+                [max(auroc["high"] - auroc["value"], 0) for auroc in found],
             ],
             fmt="o",
             markersize=4,

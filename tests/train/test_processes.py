@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NETWORK = ("--size", "8", "--hidden", "16", "--learning-rate", "0.05")
 OTHERS = {
     "mnist_gan": ("--steps", "20", "--eval-every", "10", "--samples", "40"),
-    "mnist_ganomaly": ("--anomalies", "0", "--epochs", "2", "--resamples", "20"),
+    "mnist_ganomaly": ("--anomalies", "0", "--epochs", "1", "--resamples", "5"),
     "mnist_distill": ("--teacher-epochs", "2", "--epochs", "2"),
 }
 
