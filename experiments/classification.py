@@ -127,6 +127,7 @@ def run(
     """
     import numpy as np
 
+    from jaxdl.data.images import name_of
     from jaxdl.methods.supervised import classifier
     from jaxdl.train import optimizers
     from jaxdl.train.checkpoint import digest
@@ -203,8 +204,9 @@ def run(
         params_sha256=digest(state.params),
     )
     report.write_curves(chance=1 / classes)
-    report.save_figure(classification_pictures.draw_confusion(confusion), "confusion.png")
-    worst = classification_pictures.draw_mistakes(shown, np.exp(log_probability), label)
+    names = [name_of(dataset, each) for each in only or range(classes)]
+    report.save_figure(classification_pictures.draw_confusion(confusion, names), "confusion.png")
+    worst = classification_pictures.draw_mistakes(shown, np.exp(log_probability), label, names)
     report.save_figure(worst, "mistakes.png")
     accuracy = metrics["accuracy"]
     print(

@@ -1,13 +1,15 @@
 """Pictures of what a classifier gets wrong."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
-def draw_confusion(confusion: Any) -> Any:
+def draw_confusion(confusion: Any, names: Sequence[str]) -> Any:
     """Draws how often each class was taken for each.
 
     Args:
       confusion: int [A, A], true class by predicted class.
+      names: of the classes.
     """
     import numpy as np
     from matplotlib.figure import Figure
@@ -22,17 +24,23 @@ def draw_confusion(confusion: Any) -> Any:
             colour = "white" if share[row, column] > 0.4 else "black"
             count = f"{confusion[row, column]}"
             axes.text(column, row, count, ha="center", va="center", color=colour, fontsize=7)
-    axes.set(xticks=range(classes), yticks=range(classes), xlabel="predicted", ylabel="true")
+    turned = 90 if max(map(len, names)) > 2 else 0
+    axes.set_xticks(range(classes), names, rotation=turned)
+    axes.set_yticks(range(classes), names)
+    axes.set(xlabel="predicted", ylabel="true")
     return figure
 
 
-def draw_mistakes(images: Any, probability: Any, label: Any, *, count: int = 40) -> Any:
+def draw_mistakes(
+    images: Any, probability: Any, label: Any, names: Sequence[str], *, count: int = 40
+) -> Any:
     """Draws the images whose true class was found least probable, the worst first.
 
     Args:
       images: uint8 [n, H, W, C].
       probability: [n, A].
       label: int [n].
+      names: of the classes.
       count: how many are drawn at most.
     """
     import numpy as np
@@ -44,14 +52,15 @@ def draw_mistakes(images: Any, probability: Any, label: Any, *, count: int = 40)
     wrong = wrong[np.argsort(own[wrong], kind="stable")][:count]
     columns = 10
     rows = max(-(-len(wrong) // columns), 1)
-    figure = Figure(figsize=(columns * 0.9, rows * 1.15), layout="constrained")
+    figure = Figure(figsize=(columns * 1.1, rows * 1.35), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for axes, index in zip(grid.flat, wrong, strict=False):
         axes.imshow(255 - images[index].mean(-1), cmap="gray", vmin=0, vmax=255)
         confidence = 100 * probability[index, found[index]]
-        axes.set_title(f"{label[index]}, not {found[index]} ({confidence:.0f} %)", fontsize=6)
+        true, taken = names[label[index]], names[found[index]]
+        axes.set_title(f"{true},\nnot {taken} ({confidence:.0f} %)", fontsize=6)
     return figure
 
 

@@ -57,6 +57,7 @@ def run(experiment: str, config: Config) -> None:
     import jax
     import numpy as np
 
+    from jaxdl.data.images import name_of
     from jaxdl.methods.distill import distill
     from jaxdl.nn.classify import MLP
     from jaxdl.train.checkpoint import digest
@@ -120,7 +121,8 @@ def run(experiment: str, config: Config) -> None:
         params_sha256=digest(state.params),
     )
     report.write_curves(metrics=("loss", "agreement"))
-    report.save_figure(classification_pictures.draw_confusion(confusion), "confusion.png")
+    names = [name_of(dataset, each) for each in range(len(confusion))]
+    report.save_figure(classification_pictures.draw_confusion(confusion, names), "confusion.png")
     soft = np.asarray(jax.nn.softmax(logits[:12] / config.temperature))
     targets = classification_pictures.draw_targets(parts["train"][0][:12], soft)
     report.save_figure(targets, "soft_targets.png")

@@ -8,6 +8,10 @@ import numpy as np
 from jaxdl.data import prepare, sources
 
 DataSet = Literal["auto", "digits", "mnist", "fashion_mnist"]
+GARMENTS = (
+    *("T-shirt", "trouser", "pullover", "dress", "coat"),
+    *("sandal", "shirt", "sneaker", "bag", "ankle boot"),
+)
 
 
 def load(
@@ -41,6 +45,11 @@ def load(
             print(f"{name} cannot be had ({error}); using scikit-learn's digits instead")
             return "digits", digits()
     return name, sources.load(name, data_dir=data_dir)
+
+
+def name_of(dataset: str, label: int) -> str:
+    """Returns what a person calls a class of a data set that `load` knows."""
+    return GARMENTS[label] if dataset == "fashion_mnist" else str(label)
 
 
 def digits() -> sources.Arrays:

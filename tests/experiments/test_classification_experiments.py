@@ -149,6 +149,8 @@ def test_mistakes_are_one_sentence(module, argv, message, tmp_path, capsys):
 def test_the_worst_mistakes_come_first():
     images = np.zeros((3, 4, 4, 1), np.uint8)
     probability = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
-    figure = classification_pictures.draw_mistakes(images, probability, np.array([1, 1, 1]))
+    figure = classification_pictures.draw_mistakes(
+        images, probability, np.array([1, 1, 1]), ["bag", "coat"]
+    )
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles == ["1, not 0 (90 %)", "1, not 0 (60 %)"]
+    assert titles == ["coat,\nnot bag (90 %)", "coat,\nnot bag (60 %)"]
