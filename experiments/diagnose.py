@@ -47,7 +47,7 @@ def main(config: Config) -> None:
     }
     if missing := [split for split, (steps, _) in curves.items() if not len(steps)]:
         raise ValueError(
-            f"{config.run / 'metrics.jsonl'} has no {' and no '.join(missing)} losses to look at"
+            f"{report.workdir / 'metrics.jsonl'} has no {' and no '.join(missing)} losses to look at"
         )
     found = diagnose(curves["train"], curves["valid"], part=config.part, level=config.level)
 
@@ -68,7 +68,7 @@ def main(config: Config) -> None:
     print(
         f"diagnose: {found.name} (confidence {100 * found.confidence:.0f} %): training loss "
         f"{direction(found.train)}, validation loss {direction(found.valid)}; try: {found.advice}; "
-        f"see {config.run / 'diagnosis.png'}"
+        f"see {report.workdir / 'diagnosis.png'}"
     )
 
 
