@@ -16,6 +16,8 @@ from tests.train import toy
 gcsfs = pytest.importorskip("gcsfs")
 pytest.importorskip("gcp_storage_emulator")
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(scope="module")
 def server():
@@ -24,10 +26,12 @@ def server():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
-        *(sys.executable, "-c", "from gcp_storage_emulator.__main__ import main; main()", "start"),
+        *(sys.executable, "-m", "tests.train.cloud_storage", "start"),
         *("--port", str(port), "--quiet", "--in-memory", "--default-bucket", "runs"),
     ]
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         for _ in range(200):
             with socket.socket() as trial:
@@ -54,7 +58,7 @@ def start(environment, *options):
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
 
 
