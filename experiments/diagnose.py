@@ -46,9 +46,8 @@ def main(config: Config) -> None:
         for split in ("train", "valid")
     }
     if missing := [split for split, (steps, _) in curves.items() if not len(steps)]:
-        raise ValueError(
-            f"{report.workdir / 'metrics.jsonl'} has no {' and no '.join(missing)} losses to look at"
-        )
+        parts = " and no ".join(missing)
+        raise ValueError(f"{report.workdir / 'metrics.jsonl'} has no {parts} losses to look at")
     found = diagnose(curves["train"], curves["valid"], part=config.part, level=config.level)
 
     def direction(chances):
