@@ -54,6 +54,10 @@ def join(
     )
     _MOURNERS.append(mourner)
     atexit.register(mourner.communicate, b"alive\n")
+    # CPUs give processes 30 seconds for their first meeting by a mesh, and one may compile longer
+    # than another before it: they meet now.
+    agree(0)
+    Flag().seen(0, now=True)
     if not is_main():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, it stays open
 
