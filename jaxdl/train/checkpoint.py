@@ -25,7 +25,7 @@ import orbax.checkpoint as ocp
 from jaxdl.train import processes
 from jaxdl.train.report import differences
 from jaxdl.train.state import TrainState, raw, unraw
-from jaxdl.train.storage import errors_of, folder, in_bucket
+from jaxdl.train.storage import errors_of, folder, in_bucket, reason_of
 
 _DISCARDED = "discarded"  # old checkpoints are renamed into this folder, then removed
 
@@ -290,7 +290,7 @@ class Checkpoints:
             kept = [s for s in self._manager.all_steps() if s != step]
             self._sweep()
             raise CheckpointError(
-                f"cannot save step {step} in {self.directory}: {_reason(error)}; "
+                f"cannot save step {step} in {self.directory}: {reason_of(error)}; "
                 + (f"the checkpoint of step {max(kept)} is kept" if kept else "none is there yet")
             ) from error
 
@@ -351,16 +351,6 @@ def _digest(types: Mapping[str, str], host: Mapping[str, np.ndarray]) -> str:
 
 def _json_digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _reason(error: BaseException) -> str:
-    """The one line of an error that tells a person what to do about it."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO):
-        if os.strerror(code) in str(error):  # the C++ layers put it at the end of a long text
-            return os.strerror(code)
-    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _quieten() -> None:

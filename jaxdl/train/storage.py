@@ -4,6 +4,8 @@ In a bucket an object appears whole or not at all, but there are no locks, nothi
 to, and nothing renamed.
 """
 
+import errno
+import importlib.util
 import io
 import os
 import re
@@ -25,10 +27,8 @@ def folder(path: str | os.PathLike) -> Any:
     text = re.sub("^gs:/+", _BUCKETS, os.fspath(path))
     if not text.startswith(_BUCKETS):
         return Path(text)
-    try:
-        import gcsfs  # noqa: F401
-    except ImportError as error:
-        raise ValueError(f"{text} is in a bucket, for which: pip install gcsfs") from error
+    if not importlib.util.find_spec("gcsfs"):
+        raise ValueError(f"{text} is in a bucket, for which: pip install gcsfs")
     from etils import epath
 
     return epath.Path(text)
@@ -49,15 +49,23 @@ def errors_of(path: Any, fail: Callable[[str], Exception]) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        raise fail(error.strerror or str(error)) from error
     except Exception as error:
-        # The classes of gcsfs and google-auth, which are not OSErrors, need not be there.
-        if not in_bucket(path) or type(error).__module__.partition(".")[0] not in (
-            *("gcsfs", "google", "aiohttp"),
-        ):
+        # The errors of these, which need not be installed, are no OSErrors.
+        package = type(error).__module__.partition(".")[0]
+        of_bucket = in_bucket(path) and package in ("gcsfs", "google", "aiohttp")
+        if not of_bucket and not isinstance(error, OSError):
             raise
-        raise fail(str(error).partition("\n")[0] or type(error).__name__) from error
+        raise fail(reason_of(error)) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Returns the one line of an error that tells a person what to do about it."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO):
+        if os.strerror(code) in str(error):  # the C++ layers put it at the end of a long text
+            return os.strerror(code)
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 @contextmanager

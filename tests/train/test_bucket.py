@@ -12,22 +12,19 @@ import pytest
 
 from jaxdl.train.storage import folder
 from tests.train import toy
+from tests.train.test_processes import ROOT, port
 
 gcsfs = pytest.importorskip("gcsfs")
 pytest.importorskip("gcp_storage_emulator")
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def server():
     """The environment of programs for which it is Cloud Storage; it has the bucket `runs`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    where = port()
     command = [
         *(sys.executable, "-m", "tests.train.cloud_storage", "start"),
-        *("--port", str(port), "--quiet", "--in-memory", "--default-bucket", "runs"),
+        *("--port", str(where), "--quiet", "--in-memory", "--default-bucket", "runs"),
     ]
     running = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -35,10 +32,10 @@ def server():
     try:
         for _ in range(200):
             with socket.socket() as trial:
-                if not trial.connect_ex(("127.0.0.1", port)):
+                if not trial.connect_ex(("127.0.0.1", where)):
                     break
             time.sleep(0.05)
-        address = f"http://127.0.0.1:{port}"
+        address = f"http://127.0.0.1:{where}"
         yield os.environ | {
             "STORAGE_EMULATOR_HOST": address,  # gcsfs
             "TENSORSTORE_GCS_HTTP_URL": address,  # Orbax's arrays
