@@ -177,6 +177,16 @@ def race_with_products(
     return seconds, [limit["flop"] / min(of_round) for of_round in zip(*products, strict=True)]
 
 
+def use_float32() -> None:
+    """Has GPUs and TPUs multiply 32-bit floats as they are, so that contenders can agree.
+
+    By default each library rounds them where it likes; on a CPU nothing changes.
+    """
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "float32")
+
+
 def check_equal(values: dict[str, tuple[float, float]]) -> None:
     """Raises RuntimeError unless all contenders have the loss and gradient norm of the first.
 

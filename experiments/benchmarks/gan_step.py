@@ -24,7 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks import timing
-from experiments.benchmarks.contenders import race_with_products, torch_is_installed
+from experiments.benchmarks.contenders import (
+    race_with_products,
+    torch_is_installed,
+    use_float32,
+)
 from jaxdl.train import command
 
 SIZES = {"GANomaly": 32, "DCGAN": 28}
@@ -56,6 +60,7 @@ def main(config: Config) -> None:
     from jaxdl.train.report import Report
 
     command.require_positive(config, "batch", "rounds", "iterations")
+    use_float32()
     report = Report(config.workdir)
     chosen = [("GANomaly", features) for features in config.ganomaly_features]
     chosen += [("DCGAN", features) for features in config.dcgan_features]

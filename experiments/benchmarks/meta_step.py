@@ -35,6 +35,7 @@ from experiments.benchmarks.contenders import (
     problem,
     race_with_products,
     torch_is_installed,
+    use_float32,
 )
 from jaxdl.train import command
 
@@ -84,6 +85,7 @@ def main(config: Config) -> None:
     from jaxdl.train.report import Report
 
     command.require_positive(config, "tasks", "rounds")
+    use_float32()
     report = Report(config.workdir)
     result = {
         "machine": {

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+torch.backends.cudnn.allow_tf32 = False  # as `contenders.use_float32`
 
 
 class Conv4(torch.nn.Module):

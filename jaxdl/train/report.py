@@ -214,8 +214,11 @@ class Report:
           params_sha256: `checkpoint.digest` of the parameters measured.
 
         Returns:
-          What was written; the seconds of training and the versions are added.
+          What was written; the seconds of training, the kind of device and the versions are
+          added.
         """
+        import jax
+
         result = {
             "experiment": experiment,
             "dataset": dataset,
@@ -228,6 +231,7 @@ class Report:
             "steps": steps,
             "seconds": self.seconds(),
             "params_sha256": params_sha256,
+            "device": jax.devices()[0].device_kind,
             "versions": {"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
         }
         self.write_json(name, result)

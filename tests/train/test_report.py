@@ -167,6 +167,7 @@ def test_result(tmp_path):
     assert result["metrics"]["last"]["ci95"] == pytest.approx(1.96 * 0.125**0.5 / 2**0.5)
     assert result["metrics"]["last"]["episodes"] == 2
     assert (result["seed"], result["steps"], result["seconds"]) == (3, 10, 5.0)
+    assert result["device"] == "cpu"
     assert set(result["versions"]) == {"python", "jax", "jaxlib", "flax", "optax", "numpy", "jaxdl"}
 
 
