@@ -81,8 +81,12 @@ def _shape(column: str) -> str:
     return f"--way {way} --shot {shot}"
 
 
-def _inner_loop(method: str, module: str, options: str = "--steps 2400 --eval-every 1200"):
-    twenty = "--meta-batch 16 --steps 20000 --eval-every 1000 " + options.partition("1200")[2]
+def _inner_loop(
+    method: str,
+    module: str,
+    options: str = "--steps 2400 --eval-every 1200",
+    twenty: str = "--steps 6000 --eval-every 2000 --inner-lr 1.2",
+):
     for column in COLUMNS:
         minutes = column.startswith("5")
         yield Run(
@@ -108,19 +112,35 @@ def _pixels(classifier: str):
 
 RUNS = [
     *_inner_loop("MAML", "omniglot_maml"),
-    *_inner_loop("FOMAML", "omniglot_maml", "--steps 2400 --eval-every 1200 --first-order"),
+    *_inner_loop(
+        "FOMAML",
+        "omniglot_maml",
+        "--steps 2400 --eval-every 1200 --first-order",
+        "--steps 6000 --eval-every 2000 --inner-lr 1.2 --first-order",
+    ),
     *_inner_loop("ANIL", "omniglot_anil"),
     *_inner_loop("BOIL", "omniglot_boil"),
     *_inner_loop("Meta-SGD", "omniglot_meta_sgd"),
     *_inner_loop("Proto-MAML", "omniglot_proto_maml"),
-    *_inner_loop("MAML++", "omniglot_maml_plus_plus", "--steps 800 --eval-every 400"),
-    *_inner_loop("iMAML", "omniglot_imaml", "--steps 800 --eval-every 400"),
+    *_inner_loop(
+        "MAML++",
+        "omniglot_maml_plus_plus",
+        "--steps 800 --eval-every 400",
+        "--inner-lr 0.3 --multi-step-iterations 2000 --steps 12000 --eval-every 3000",
+    ),
+    *_inner_loop(
+        "iMAML",
+        "omniglot_imaml",
+        "--steps 800 --eval-every 400",
+        "--steps 6000 --eval-every 2000",
+    ),
     Run("Reptile", "omniglot_reptile", "", ("5w1s",)),
     Run("Reptile", "omniglot_reptile", "--shot 5", ("5w5s",)),
     Run("ProtoNet", "omniglot_protonet", "", COLUMNS),
     Run("Matching", "omniglot_matching", "", COLUMNS),
     Run("Matching, full context", "omniglot_matching", "--full-context", COLUMNS),
     Run("Relation", "omniglot_relation", "", COLUMNS),
+    Run("Relation, longer", "omniglot_relation", "--steps 20000 --eval-every 4000", COLUMNS, "day"),
     Run("R2-D2", "omniglot_r2d2", "", COLUMNS),
     Run("Siamese", "omniglot_siamese", "", COLUMNS),
     Run("Baseline", "omniglot_baseline", "", COLUMNS),
@@ -144,6 +164,18 @@ RUNS = [
         ("20w1s",),
         "hour",
     ),
+    Run("MAML, as published", "omniglot_maml", "--preset paper", ("5w1s",), "day"),
+    *(
+        Run(
+            "MAML, longest",
+            "omniglot_maml",
+            f"{_shape(column)} --meta-batch 32 --steps 16000 --eval-every 4000"
+            + (" --inner-lr 1.2" if column.startswith("20") else ""),
+            (column,),
+            "day",
+        )
+        for column in ("5w1s", "5w5s", "20w1s")
+    ),
     Run(
         "Reptile, longer",
         "omniglot_reptile",
@@ -158,6 +190,14 @@ RUNS = [
         "--augmentation affine --learning-rate 2e-3 --steps 4500 --eval-every 500",
         COLUMNS,
         "hour",
+    ),
+    Run(
+        "ProtoNet, Vinyals split, longest",
+        "omniglot_protonet",
+        "--network conv4_pooled --split vinyals --rotations classes --eval-rotations classes "
+        "--augmentation affine --learning-rate 2e-3 --train-way 60 --steps 12000 --eval-every 2000",
+        COLUMNS,
+        "day",
     ),
 ]
 
@@ -178,8 +218,15 @@ PUBLISHED = {
     # Snell et al., 2017
     "ProtoNet, Vinyals split, longer": ("98.8 / -", "99.7 / -", "96.0 / -", "98.9 / -"),
 }
-for _name in ("MAML", "Reptile"):
-    PUBLISHED[f"{_name}, longer"] = PUBLISHED[_name]
+for _name, _other in (
+    ("MAML, longer", "MAML"),
+    ("MAML, as published", "MAML"),
+    ("MAML, longest", "MAML"),
+    ("Reptile, longer", "Reptile"),
+    ("Relation, longer", "Relation"),
+    ("ProtoNet, Vinyals split, longest", "ProtoNet, Vinyals split, longer"),
+):
+    PUBLISHED[_name] = PUBLISHED[_other]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
