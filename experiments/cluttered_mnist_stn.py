@@ -65,14 +65,14 @@ def _network(config, classes):
     from jaxdl.nn.classify import CNN
     from jaxdl.nn.spatial_transformer import SpatialTransformer, TransformedClassifier
 
-    cnn = CNN(((16,), (32,), (32,)), (64,), classes, batch_norm=True, dropout=config.dropout)
+    def cnn(classes):
+        return CNN(((16,), (32,), (32,)), (64,), classes, batch_norm=True, dropout=config.dropout)
+
     if not config.transformer:
-        return cnn
-    # Pooled less often than the classifier: where a thing is, is what pooling forgets. Its last
-    # layer is the features from which the map is made.
-    localisation = CNN(((16,), (32,)), (64,), 32, batch_norm=True)
-    transformer = SpatialTransformer(localisation, size=config.size, scale=0.5, shrink=2)
-    return TransformedClassifier(transformer, cnn)
+        return cnn(classes)
+    # The localisation's last layer is the features from which the map is made.
+    transformer = SpatialTransformer(cnn(32), size=config.size, scale=0.5, shrink=2)
+    return TransformedClassifier(transformer, cnn(classes))
 
 
 if __name__ == "__main__":
