@@ -105,7 +105,7 @@ RUNS = [
     *_inner_loop("ANIL", "omniglot_anil"),
     *_inner_loop("BOIL", "omniglot_boil"),
     *_inner_loop("Meta-SGD", "omniglot_meta_sgd"),
-    *_inner_loop("Proto-MAML", "omniglot_proto_maml"),
+    *_inner_loop("Proto-MAML", "omniglot_proto_maml", twenty="--steps 6000 --eval-every 2000"),
     *_inner_loop(
         "MAML++",
         "omniglot_maml_plus_plus",

@@ -16,7 +16,10 @@ from jaxdl.nn.fewshot import Conv4
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Differentiated):
-    """What defines Proto-MAML; the defaults are MAML's for 5-way Omniglot."""
+    """What defines Proto-MAML; the defaults are MAML's for 5-way Omniglot, but for the rate."""
+
+    inner_lr: float = 0.01
+    """Learning rate of the inner loop; the last layer starts as large as the features are."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
