@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
-from experiments.omniglot_runs import COLUMNS, LENGTHS, PUBLISHED, RUNS, Run, way_and_shot
+from experiments.episodic_runs import COLUMNS, LENGTHS, PUBLISHED, RUNS, Run, way_and_shot
 from jaxdl.train import command
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import omniglot_runs, omniglot_table
+from experiments import episodic_runs, omniglot_table
 from jaxdl.train import command
 
 
@@ -89,7 +89,7 @@ def test_mistakes_and_failures(monkeypatch, tmp_path, capsys):
 def test_every_command_is_understood():
     import importlib
 
-    for of in omniglot_runs.RUNS:
+    for of in episodic_runs.RUNS:
         module = importlib.import_module(f"experiments.{of.module}")
         presets = getattr(module, "PRESETS", None)
         argv = of.command(of.columns[0], "runs/x")[3:]
