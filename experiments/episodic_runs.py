@@ -70,13 +70,14 @@ def _inner_loop(
     module: str,
     options: str = "--steps 2400 --eval-every 1200",
     twenty: str = "--steps 6000 --eval-every 2000 --inner-lr 1.2",
+    switch: str = "",
 ):
     for column in COLUMNS:
         minutes = column.startswith("5")
         yield Run(
             method,
             module,
-            f"{_shape(column)} {options if minutes else twenty}",
+            f"{_shape(column)} {options if minutes else twenty} {switch}".rstrip(),
             (column,),
             length="minutes" if minutes else "day",
         )
@@ -94,14 +95,14 @@ def _pixels(classifier: str):
         )
 
 
+_VINYALS = (
+    "--network conv4_pooled --split vinyals --rotations classes --eval-rotations classes "
+    "--augmentation affine --learning-rate 2e-3"
+)
+
 RUNS = [
     *_inner_loop("MAML", "omniglot_maml"),
-    *_inner_loop(
-        "FOMAML",
-        "omniglot_maml",
-        "--steps 2400 --eval-every 1200 --first-order",
-        "--steps 6000 --eval-every 2000 --inner-lr 1.2 --first-order",
-    ),
+    *_inner_loop("FOMAML", "omniglot_maml", switch="--first-order"),
     *_inner_loop("ANIL", "omniglot_anil"),
     *_inner_loop("BOIL", "omniglot_boil"),
     *_inner_loop("Meta-SGD", "omniglot_meta_sgd"),
@@ -170,16 +171,14 @@ RUNS = [
     Run(
         "ProtoNet, Vinyals split, longer",
         "omniglot_protonet",
-        "--network conv4_pooled --split vinyals --rotations classes --eval-rotations classes "
-        "--augmentation affine --learning-rate 2e-3 --steps 4500 --eval-every 500",
+        f"{_VINYALS} --steps 4500 --eval-every 500",
         COLUMNS,
         "hour",
     ),
     Run(
         "ProtoNet, Vinyals split, longest",
         "omniglot_protonet",
-        "--network conv4_pooled --split vinyals --rotations classes --eval-rotations classes "
-        "--augmentation affine --learning-rate 2e-3 --train-way 60 --steps 12000 --eval-every 2000",
+        f"{_VINYALS} --train-way 60 --steps 12000 --eval-every 2000",
         COLUMNS,
         "day",
     ),

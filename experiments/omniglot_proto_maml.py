@@ -17,8 +17,7 @@ class Config(episodic_options.Differentiated):
 
     inner_lr: float = 0.01
     """Learning rate of the inner loop, on a mean loss. The last layer starts as large as the
-    features are, so MAML's 0.4 breaks what it starts with: after 300 steps of 5 ways and 5 shots
-    0.01 gives 97.1 %, 0.1 only 91.3 %."""
+    features are, so MAML's 0.4 breaks what it starts with."""
 
 
 def main(config: Config) -> None:

@@ -127,7 +127,7 @@ def _cell(run: Run | None, result: Any, published: str) -> str:
             for value in _accuracies(run, result)
         )
         shape = result["protocol"]["way"], result["protocol"]["shot"]
-        # A run that was only tested on this machine has no minutes.
+        # 0 seconds: nothing was trained, or nobody knows how long it took.
         if result["seconds"] and shape == way_and_shot(run.columns[0]):
             text += f", {result['seconds'] / 60:.0f} min"
     return text + (f" [{published}]" if published != "- / -" else "")

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks import timing
-from experiments.benchmarks.contenders import torch_is_installed
+from experiments.benchmarks.contenders import torch_is_installed, use_float32
 from jaxdl.train import command
 
 TEMPERATURE, HARD = 4.0, 0.1
@@ -54,6 +54,7 @@ def main(config: Config) -> None:
     from jaxdl.train.report import Report
 
     command.require_positive(config, "batch", "rounds", "steps")
+    use_float32()
     report = Report(config.workdir)
     settings = {
         "perceptrons, 2 x 1200 teaches 2 x 800": lambda: distillation(

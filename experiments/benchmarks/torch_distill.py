@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+from experiments.benchmarks.torch_peers import DEVICE
 
 
 class Network(torch.nn.Module):
