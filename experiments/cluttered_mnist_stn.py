@@ -63,16 +63,17 @@ def main(config: Config) -> None:
 
 def _network(config, classes):
     from jaxdl.nn.classify import CNN
-    from jaxdl.nn.spatial_transformer import SpatialTransformer, TransformedClassifier
+    from jaxdl.nn.spatial_transformer import Keypoints, SpatialTransformer, TransformedClassifier
 
-    def cnn(classes):
-        return CNN(((16,), (32,), (32,)), (64,), classes, batch_norm=True, dropout=config.dropout)
+    def cnn(*channels):
+        stages = tuple((width,) for width in channels)
+        return CNN(stages, (64,), classes, batch_norm=True, dropout=config.dropout)
 
     if not config.transformer:
-        return cnn(classes)
-    # The localisation's last layer is the features from which the map is made.
-    transformer = SpatialTransformer(cnn(32), size=config.size, scale=0.5, shrink=2)
-    return TransformedClassifier(transformer, cnn(classes))
+        return cnn(16, 32, 32)
+    transformer = SpatialTransformer(Keypoints(), size=config.size, scale=0.5, shrink=2)
+    # It sees a smaller image, so that wider convolutions have as many parameters.
+    return TransformedClassifier(transformer, cnn(32, 64, 64))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,37 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdl.nn.conv import Conv
+from jaxdl.nn.norm import BatchNorm
 from jaxdl.nn.pool import pool
 from jaxdl.ops.augmentation import affine
+
+
+class Keypoints(nn.Module):
+    """Finds K things in an image, and says where they are.
+
+    Each is the mean place of a softmax over all pixels (Levine et al., 2016, arXiv 1504.00702,
+    section 5.1), so that a map of features becomes a place without a dense layer that would have to
+    learn one place after the other.
+    """
+
+    channels: tuple[int, ...] = (16, 32, 32)
+    """Of the convolutions; after the first, the image is half as large."""
+    points: int = 8
+    """K."""
+
+    @nn.compact
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Maps [B, H, W, C] to K rows and K columns from -1 to 1, [B, 2 * K]."""
+        for index, channels in enumerate(self.channels):
+            conv = Conv(channels, use_bias=False, max_pool=2 if index == 0 else 1)
+            images = nn.relu(BatchNorm(momentum=0.9)(conv(images), use_running_average=not train))
+        seen = Conv(self.points, use_bias=False)(images)
+        share = nn.softmax(seen, axis=(1, 2))
+        row, column = (jnp.linspace(-1, 1, side) for side in seen.shape[1:3])
+        return jnp.concatenate(
+            [jnp.einsum("bhwk,h->bk", share, row), jnp.einsum("bhwk,w->bk", share, column)], axis=-1
+        )
 
 
 class SpatialTransformer(nn.Module):

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.nn.classify import MLP
-from jaxdl.nn.spatial_transformer import SpatialTransformer, TransformedClassifier
+from jaxdl.nn.spatial_transformer import Keypoints, SpatialTransformer, TransformedClassifier
 
 IMAGES = jax.random.uniform(jax.random.key(0), (2, 8, 8, 1))
 
@@ -40,6 +40,29 @@ def test_maps_by_hand():
     np.testing.assert_allclose(mirrored, IMAGES[:, :, ::-1], atol=1e-5)
     turned = looked_at([[0, 1, 0], [1, 0, 0]])
     np.testing.assert_allclose(turned, IMAGES.swapaxes(1, 2), atol=1e-5)
+
+
+def test_keypoints_are_places():
+    images = jnp.zeros((2, 8, 8, 1)).at[0, 2, 5].set(1).at[1, 7, 0].set(1)
+    module = Keypoints(channels=(), points=1)
+    # The middle tap of a 3 x 3 kernel: a softmax over 100 in one pixel and 0 in all others.
+    kernel = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(100)
+    variables = module.init(jax.random.key(0), images)
+    assert jax.tree.leaves(variables)[0].shape == kernel.shape
+    found = module.apply(jax.tree.map(lambda _: kernel, variables), images)
+    # Pixel 2 of 8 is at -1 + 2 * 2 / 7.
+    np.testing.assert_allclose(found, [[-3 / 7, 3 / 7], [1, -1]], atol=1e-6)
+
+
+def test_keypoints_are_normalised_with_stored_statistics():
+    module = Keypoints((4, 4), 3)
+    variables = module.init(jax.random.key(0), IMAGES)
+    assert module.apply(variables, IMAGES).shape == (2, 6)
+    alone = jnp.concatenate([module.apply(variables, image[None]) for image in IMAGES])
+    np.testing.assert_allclose(module.apply(variables, IMAGES), alone, atol=1e-6)
+    _, new = module.apply(variables, IMAGES, train=True, mutable=["batch_stats"])
+    before, after = jax.tree.leaves(variables["batch_stats"]), jax.tree.leaves(new)
+    assert all((a != b).any() for a, b in zip(before, after, strict=True))
 
 
 def test_learns_where_to_look():
