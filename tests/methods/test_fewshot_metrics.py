@@ -99,7 +99,7 @@ def test_baseline_plus_plus_compares_directions():
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_relation_scores_every_pair_of_query_and_sum_of_a_class():
+def test_relation_scores_every_pair_of_query_and_mean_of_a_class():
     learner = relation.learner(relation.Config(way=2, train_way=2), network=FeatureMaps(8))
     images = jax.random.uniform(jax.random.key(0), (7, 16, 16, 1))
     support = {"image": images[:4], "label": jnp.array([1, 0, 1, 0])}
@@ -110,7 +110,7 @@ def test_relation_scores_every_pair_of_query_and_sum_of_a_class():
     )
     for query in range(3):
         for label in range(2):
-            of_class = maps[:4][support["label"] == label].sum(0)
+            of_class = maps[:4][support["label"] == label].mean(0)
             pair = jnp.concatenate([of_class, maps[4 + query]], -1)[None]
             score = RelationScore().apply({"params": params["head"]}, pair)[0]
             np.testing.assert_allclose(got[query, label], score, rtol=1e-4, atol=1e-5)

@@ -1,7 +1,8 @@
 """Relation networks (Sung et al., 2018, arXiv 1711.06025).
 
 A second network learns to say how alike a query's feature maps and those of a class are, which are
-the sum over its support images.
+the mean over its support images. In the paper they are the sum, K times the mean with K shots; with
+the mean, what was trained with one shot can be tested with five.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,8 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         return score.init(key, jnp.concatenate([features[:1], features[:1]], -1))["params"]
 
     def compare(head, known, label, asked, way):
-        classes = jnp.tensordot(jax.nn.one_hot(label, way).T, known, 1)
+        member = jax.nn.one_hot(label, way).T
+        classes = jnp.tensordot(member / member.sum(1, keepdims=True), known, 1)
         pairs = jnp.concatenate(
             [
                 jnp.broadcast_to(part, (len(asked), way, *known.shape[1:]))
