@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdl.methods.fewshot import heads
 from jaxdl.methods.fewshot.learner import Learner, maker
 from jaxdl.methods.fewshot.metric import Metric, metric_learner
 from jaxdl.nn.fewshot import FeatureMaps, RelationScore
@@ -42,8 +43,8 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         return score.init(key, jnp.concatenate([features[:1], features[:1]], -1))["params"]
 
     def compare(head, known, label, asked, way):
-        member = jax.nn.one_hot(label, way).T
-        classes = jnp.tensordot(member / member.sum(1, keepdims=True), known, 1)
+        means = heads.class_means(known.reshape(len(known), -1), label, way)
+        classes = means.reshape(way, *known.shape[1:])
         pairs = jnp.concatenate(
             [
                 jnp.broadcast_to(part, (len(asked), way, *known.shape[1:]))
