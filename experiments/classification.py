@@ -130,7 +130,7 @@ def run(
     from jaxdl.data.images import name_of
     from jaxdl.methods.supervised import classifier
     from jaxdl.train import optimizers
-    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
 
     command.require_positive(config, "epochs", "batch", "learning_rate", "size")

@@ -60,7 +60,7 @@ def run(experiment: str, config: Config) -> None:
     from jaxdl.data.images import name_of
     from jaxdl.methods.distill import distill
     from jaxdl.nn.classify import MLP
-    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
 
     command.require_positive(config, "teacher_epochs", "epochs", "batch", "learning_rate")
@@ -198,7 +198,7 @@ def learn(
     import numpy as np
 
     from jaxdl.methods.distill import distill
-    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.digest import digest
     from jaxdl.train.evaluation import map_batches
     from jaxdl.train.teacher_cache import cached
 

@@ -1,12 +1,8 @@
 """What every few-shot experiment shares: one run from the data to the pictures."""
 
 import dataclasses
-import importlib
-import json
 import math
-import pkgutil
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -161,7 +157,8 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
     import jax
 
     from jaxdl.data import episodes, pictures
-    from jaxdl.train.checkpoint import Checkpoints, digest
+    from jaxdl.train.checkpoint import Checkpoints
+    from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
     from jaxdl.train.step import data_mesh
     from jaxdl.train.training import train
@@ -279,50 +276,3 @@ def schedule(config: Config) -> Callable[[Any], Any]:
     from jaxdl.train import optimizers
 
     return optimizers.schedule(config.schedule, config.learning_rate, config.steps)
-
-
-def finished(folder: Path, way: int) -> tuple[Config, Built, "TrainState"]:
-    """Reads a finished few-shot run back, to classify among `way` classes with it.
-
-    Args:
-      folder: its workdir.
-      way: the number of classes.
-
-    Returns:
-      Its options, its method and its state at the newest checkpoint.
-
-    Raises:
-      ValueError: there is no finished run, or its method is for another number of classes.
-    """
-    import jax
-    import jax.numpy as jnp
-
-    from jaxdl.train.checkpoint import Checkpoints
-    from jaxdl.train.report import Report
-
-    report = Report(folder)
-    try:
-        name = json.loads((report.workdir / "result.json").read_text())["experiment"]
-    except (OSError, ValueError, KeyError, TypeError):
-        name = None
-    here = {found.name for found in pkgutil.iter_modules([str(Path(__file__).parent)])}
-    module = importlib.import_module(f"experiments.{name}") if name in here else None
-    options = report.config()
-    if not options or not hasattr(module, "build"):
-        raise ValueError(f"{folder} has no finished run of a few-shot experiment")
-    try:
-        config = dataclasses.replace(module.Config(**options), way=way)
-    except TypeError as error:
-        raise ValueError(f"{folder} was made by another version: {error}") from error
-    built = module.build(config, schedule(config))
-    if way != options["way"] and not built.any_way:
-        raise ValueError(
-            f"{name} in {folder} tells {options['way']} classes apart, not {way}; "
-            f"train it with --way {way}, or use a method such as omniglot_protonet"
-        )
-    images = jax.ShapeDtypeStruct((1, way, 28, 28, 1), jnp.float32)
-    batch = {"support": {"image": images}}
-    template = jax.eval_shape(built.method.init, jax.random.key(0), batch)
-    with Checkpoints(report.workdir / "checkpoints") as checkpoints:
-        state, _ = checkpoints.restore(template)
-    return config, built, state

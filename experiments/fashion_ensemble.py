@@ -48,7 +48,7 @@ def main(config: Config) -> None:
     from jaxdl.methods.ensemble import ensemble
     from jaxdl.nn.classify import CNN
     from jaxdl.ops import voting
-    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
 
     command.require_positive(config, "epochs", "batch", "learning_rate", "temperature", "hidden")

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments import episodic
+from experiments import episodic_finished
 from jaxdl.train import command
 
 
@@ -50,7 +50,7 @@ def main(config: Config) -> None:
     if unknown := sorted(set(known) - set(names)):
         raise ValueError(f"there is no example of the class {unknown[0]} in support")
     truth = np.array([names.index(known[t]) if t >= 0 else -1 for t in truth])
-    _, built, state = episodic.finished(config.checkpoint, len(names))
+    _, built, state = episodic_finished.read(config.checkpoint, len(names))
     logits = jax.jit(built.learner.predict)(
         state.params, state.extra, {"image": support, "label": label}, images
     )["inductive"][-1]

@@ -70,7 +70,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
 
     from jaxdl.data import images
     from jaxdl.methods.gan import gan
-    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
     from jaxdl.train.training import train
 

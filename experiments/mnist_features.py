@@ -64,7 +64,7 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
     from jaxdl.methods.supervised import classifier
     from jaxdl.nn.classify import CNN
     from jaxdl.train import training
-    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.digest import digest
     from jaxdl.train.evaluation import map_batches
     from jaxdl.train.report import Report
 

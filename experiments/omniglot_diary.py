@@ -56,7 +56,7 @@ def main(config: Config) -> None:
     from jaxdl.data import characters, episodes
     from jaxdl.data.protocol import Protocol, split_classes
     from jaxdl.methods.fewshot import maml
-    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
     from jaxdl.train.step import data_mesh
     from jaxdl.train.training import train

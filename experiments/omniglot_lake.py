@@ -14,7 +14,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from experiments import episodic, episodic_options
+from experiments import episodic_finished, episodic_options
 from jaxdl.train import command
 
 
@@ -55,7 +55,7 @@ def main(config: Config) -> None:
             return {"inductive": pixels.hausdorff(support, images, way, capacity)[None]}
 
     else:
-        trained, built, state = episodic.finished(config.checkpoint, way)
+        trained, built, state = episodic_finished.read(config.checkpoint, way)
         name, trained = str(config.checkpoint), episodic_options.of_the_run(trained)
         support, query = (
             lake.shrink(trials[part], trained["resize"]) for part in ("support", "query")

@@ -52,7 +52,7 @@ def main(config: Config) -> None:
     from jaxdl.data.sinusoids import sample_sinusoid
     from jaxdl.methods.fewshot.inner import adapt
     from jaxdl.ops.metrics import Moments
-    from jaxdl.train.checkpoint import digest
+    from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
     from jaxdl.train.state import Method, TrainState
     from jaxdl.train.step import gradient_step, map_examples

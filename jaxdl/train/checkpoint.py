@@ -8,14 +8,12 @@ and errors of one sentence.
 
 import contextlib
 import errno
-import hashlib
 import json
-import logging
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -23,6 +21,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxdl.train import processes
+from jaxdl.train.digest import digest_of, host_copy, json_digest, named, types_of
+from jaxdl.train.orbax import NewestAndBest, quieten
 from jaxdl.train.report import differences
 from jaxdl.train.state import TrainState, raw, unraw
 from jaxdl.train.storage import errors_of, folder, in_bucket, reason_of
@@ -36,15 +36,6 @@ class CheckpointError(ValueError):
 
 class _DamagedError(CheckpointError):
     """What is there is not what was saved."""
-
-
-def digest(tree: Any) -> str:
-    """Returns the SHA-256 of the path, type, shape and bytes of every leaf, in hexadecimal.
-
-    Args:
-      tree: pytree of arrays and typed PRNG keys, any shapes.
-    """
-    return _digest(_types(tree), _host_copy(tree))
 
 
 class Checkpoints:
@@ -70,8 +61,8 @@ class Checkpoints:
         self._about: dict[int, dict[str, Any]] = {}  # by step: all that is known but the arrays
         self._damage: dict[int, str] = {}  # by step: what is wrong with it
         self._saving: int | None = None  # the step that is being written in the background
-        _quieten()
-        self._policy = _NewestAndBest(keep, self._best)
+        quieten()
+        self._policy = NewestAndBest(keep, self._best)
         for _ in range(4):  # a run that is training may rename a folder while we look
             with contextlib.suppress(CheckpointError):
                 self._open()
@@ -146,14 +137,14 @@ class Checkpoints:
         if not processes.is_main():
             return
         self.wait()
-        types, host = _types(state), _host_copy(state)
+        types, host = types_of(state), host_copy(state)
         step = int(host[".step"])
         about = {
             "step": step,
             "score": score,
             "metadata": json.loads(json.dumps(metadata)),  # as it will be read: lists, str keys
             "leaves": types,
-            "state_sha256": _digest(types, host),
+            "state_sha256": digest_of(types, host),
         }
         arrays = {name: value for name, value in host.items() if value.size}
         with self._saves(step):
@@ -170,7 +161,7 @@ class Checkpoints:
                 step,
                 args=ocp.args.Composite(
                     state=ocp.args.StandardSave(arrays),
-                    about=ocp.args.JsonSave({**about, "sha256": _json_digest(about)}),
+                    about=ocp.args.JsonSave({**about, "sha256": json_digest(about)}),
                 ),
                 force=True,
             )
@@ -214,13 +205,13 @@ class Checkpoints:
             return found
 
     def _restore(self, template: TrainState, step: int) -> tuple[TrainState, dict[str, Any]]:
-        about, types = self._about[step], _types(template)
+        about, types = self._about[step], types_of(template)
         if differing := differences(about["leaves"], types):
             raise CheckpointError(
                 f"the checkpoint of step {step} in {self.directory} is of another model: "
                 f"{differing[0]} ({len(differing)} such differences)"
             )
-        shapes = {name: jax.eval_shape(raw, leaf) for name, leaf in _named(template)}
+        shapes = {name: jax.eval_shape(raw, leaf) for name, leaf in named(template)}
         host = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in shapes.items()}
         wanted = {name: value for name, value in host.items() if value.size}
         try:
@@ -228,9 +219,9 @@ class Checkpoints:
             host |= self._manager.restore(step, args=args).state
         except Exception as error:  # each kind of damage raises another type
             raise self._damaged(step, "its arrays cannot be read") from error
-        if _digest(types, host) != about["state_sha256"]:
+        if digest_of(types, host) != about["state_sha256"]:
             raise self._damaged(step, "its arrays are not those that were saved")
-        leaves = [_place(host[name], leaf) for name, leaf in _named(template)]
+        leaves = [_place(host[name], leaf) for name, leaf in named(template)]
         return jax.tree.unflatten(jax.tree.structure(template), leaves), about["metadata"]
 
     def wait(self) -> None:
@@ -263,7 +254,7 @@ class Checkpoints:
             found = about.pop("sha256")
         except Exception as error:  # each kind of damage raises another type
             raise self._damaged(step, "its description cannot be read") from error
-        if found != _json_digest(about):
+        if found != json_digest(about):
             raise self._damaged(step, "its description is not the one that was saved")
         return about
 
@@ -307,69 +298,8 @@ class Checkpoints:
             shutil.rmtree(left, ignore_errors=True)
 
 
-class _NewestAndBest:
-    """Orbax preservation policy; its own BestN would need the scores in a file of no digest."""
-
-    def __init__(self, newest: int, best: Callable[[list[int]], int | None]):
-        self._newest, self._best = newest, best
-
-    def should_preserve(self, checkpoints, *, context) -> list[bool]:
-        del context
-        steps = [c.step for c in checkpoints]
-        kept = {*steps[-self._newest :], self._best(steps)}
-        return [s in kept for s in steps]
-
-
-def _named(tree: Any) -> list[tuple[str, Any]]:
-    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return [(jax.tree_util.keystr(path), leaf) for path, leaf in paths]
-
-
-def _types(tree: Any) -> dict[str, str]:
-    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in _named(tree)}
-
-
-def _host_copy(tree: Any) -> dict[str, np.ndarray]:
-    # np.asarray would be a view of a device buffer that the next step is about to overwrite.
-    return {name: np.array(raw(leaf)) for name, leaf in _named(tree)}
-
-
 def _place(value: np.ndarray, like: Any) -> jax.Array:
     array = unraw(np.array(value), like)
     # A leaf that is not committed to a device must stay so: jit may then move it freely.
     pinned = getattr(like, "committed", True) and getattr(like, "sharding", None)
     return jax.device_put(array, pinned) if pinned else array
-
-
-def _digest(types: Mapping[str, str], host: Mapping[str, np.ndarray]) -> str:
-    total = hashlib.sha256()
-    for name, kind in types.items():
-        total.update(f"{name} {kind}\n".encode())
-        total.update(host[name].tobytes())
-    return total.hexdigest()
-
-
-def _json_digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _quieten() -> None:
-    """Keeps Orbax from printing the tracebacks of errors that it raises as well."""
-    logging.getLogger("absl").addFilter(_not_from_orbax)
-    if not isinstance(sys.unraisablehook, _NotClosedLoop):
-        sys.unraisablehook = _NotClosedLoop(sys.unraisablehook)
-
-
-def _not_from_orbax(record: logging.LogRecord) -> bool:
-    return "orbax" not in record.pathname
-
-
-class _NotClosedLoop:
-    """When one of several arrays fails, Orbax closes the loop in which the others still answer."""
-
-    def __init__(self, otherwise: Callable[[Any], object]):
-        self._otherwise = otherwise
-
-    def __call__(self, raised: Any) -> None:
-        if str(raised.exc_value) != "Event loop is closed":
-            self._otherwise(raised)

@@ -3,27 +3,22 @@
 import contextlib
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import tqdm
 
 from jaxdl.train import processes
+from jaxdl.train.finite import NonFinite, check_parameters, check_values
+from jaxdl.train.progress import Progress
 from jaxdl.train.report import Report, WorkdirError, differences
 from jaxdl.train.state import TrainState
 
 if TYPE_CHECKING:  # it brings in Orbax
     from jaxdl.train.checkpoint import Checkpoints
-
-
-class NonFinite(ValueError):
-    """A metric or a parameter became infinite or not a number."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -119,7 +114,7 @@ def fit(
         exhausted = is_exhausted(rows)
         with (
             _naming_what_is_kept(checkpoints),
-            _Log(report, done, steps, steps_per_call, log_every, rate_unit, before) as log,
+            Progress(report, done, steps, steps_per_call, log_every, rate_unit, before) as log,
         ):
             while True:
                 stopping = flag.seen(signals.received or 0)
@@ -130,8 +125,8 @@ def fit(
                 if due and not stopping and evaluated != done:
                     with log.paused():
                         values = {name: float(v) for name, v in evaluate(state).items()}
-                        _check_finite({k: np.array([v]) for k, v in values.items()}, done)
-                        _check_parameters(state, done)
+                        check_values({k: np.array([v]) for k, v in values.items()}, done)
+                        check_parameters(state, done)
                         report.flush()  # a resumed run finds all rows of before its checkpoint
                         checkpoints.save(
                             state, metadata=metadata, score=values[score] if score else None
@@ -150,7 +145,7 @@ def fit(
                 if previous:
                     log.train(*previous)
             if saved != done:  # stopped between two evaluations
-                _check_parameters(state, done)
+                check_parameters(state, done)
                 report.flush()
                 checkpoints.save(state, metadata=metadata)
             checkpoints.wait()
@@ -184,25 +179,6 @@ def _exhausted(rows: Sequence[Mapping[str, Any]], patience: int) -> bool:
     """Says whether the last `patience` validation losses are all not below the lowest before."""
     losses = [row["loss"] for row in rows if row["split"] == "valid"]
     return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
-
-
-def _check_finite(values: Mapping[str, np.ndarray], first: int) -> None:
-    """Raises NonFinite for the earliest bad value; entry i of each array is of step `first` + i."""
-    bad = [
-        (int(np.argmin(np.isfinite(value))), name)
-        for name, value in values.items()
-        if not np.isfinite(value).all()
-    ]
-    if bad:
-        entry, name = min(bad)
-        raise NonFinite(f"{name} is {values[name][entry]} at step {first + entry}")
-
-
-def _check_parameters(state: TrainState, step: int) -> None:
-    # A loss is taken before the update, so the last update of a call has no metric yet.
-    for leaf in jax.tree.leaves(state.params):
-        if jnp.issubdtype(leaf.dtype, jnp.inexact) and not np.isfinite(np.asarray(leaf)).all():
-            raise NonFinite(f"the parameters are not finite after step {step}")
 
 
 @contextlib.contextmanager
@@ -245,104 +221,3 @@ class _Signals:
             os.write(2, b"\nsaving after this call; Ctrl-C again stops at once\n")
         elif signum == signal.SIGINT and now - self._since > 0.5:  # launchers pass one on twice
             raise KeyboardInterrupt
-
-
-class _Log:
-    """Logs the metrics and shows them: a bar on a terminal, a line for each row elsewhere."""
-
-    def __init__(
-        self,
-        report: Report,
-        step: int,
-        steps: int,
-        steps_per_call: int,
-        log_every: int,
-        rate_unit: tuple[str, int],
-        seconds: float,
-    ):
-        self._report = report
-        self._step, self._steps = step, steps
-        self._steps_per_call, self._log_every = steps_per_call, log_every
-        self._unit, self._per_step = rate_unit
-        self._started = time.monotonic() - seconds  # as if the run had never been interrupted
-        self._mark = (time.monotonic(), step)  # where the rate is measured from
-        self._bar = None
-        self._shown = processes.is_main()
-        if not self._shown:
-            return
-        if step:
-            print(f"going on from step {step:,} of {steps:,}", flush=True)
-        if sys.stderr.isatty():
-            self._bar = tqdm.tqdm(
-                desc="compiling",
-                total=steps * self._per_step,
-                initial=step * self._per_step,
-                unit=f" {self._unit}",
-                unit_scale=True,
-                dynamic_ncols=True,
-                bar_format="{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{postfix}",
-            )
-        elif step < steps:
-            print("compiling", flush=True)
-
-    def __enter__(self) -> "_Log":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def train(self, step: int, metrics: Mapping[str, jax.Array]) -> None:
-        """Waits for the metrics of the call that ended at `step`; logs them when a row is due."""
-        values = {name: np.asarray(v) for name, v in jax.device_get(metrics).items()}
-        for name, value in values.items():
-            if value.shape != (self._steps_per_call,):
-                raise ValueError(
-                    f"expected metrics of shape [{self._steps_per_call}], one value for each step "
-                    f"of a call, got {name} of shape {list(value.shape)}"
-                )
-        _check_finite(values, step - self._steps_per_call + 1)
-        means = {name: float(value.mean(dtype=np.float64)) for name, value in values.items()}
-        if self._bar is not None:
-            self._bar.set_description_str(f"step {step:,}/{self._steps:,}", refresh=False)
-            self._bar.set_postfix_str(_text(means), refresh=False)
-            self._bar.update((step - self._step) * self._per_step)
-        self._step = step
-        if step % self._log_every and step != self._steps:
-            return
-        now = time.monotonic()
-        rate = (step - self._mark[1]) / max(now - self._mark[0], 1e-9)
-        self._mark = (now, step)
-        self._row("train", means | {"rate": rate * self._per_step})
-        if self._bar is None and self._shown:
-            left = tqdm.tqdm.format_interval((self._steps - step) / rate)
-            print(
-                f"step {step:,}/{self._steps:,}  {_text(means)}, "
-                f"{rate * self._per_step:,.0f} {self._unit}/s, {left} left",
-                flush=True,
-            )
-
-    def valid(self, values: Mapping[str, float]) -> None:
-        """Logs an evaluation of the state after the latest step."""
-        self._row("valid", values)
-        self._report.flush()
-        if self._shown:
-            (print if self._bar is None else self._bar.write)(
-                f"step {self._step:,}/{self._steps:,}  validation: {_text(values)}"
-            )
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leaves the time spent inside out of the rate."""
-        before = time.monotonic()
-        yield
-        self._mark = (self._mark[0] + time.monotonic() - before, self._mark[1])
-
-    def _row(self, split: str, values: Mapping[str, float]) -> None:
-        seconds = time.monotonic() - self._started
-        self._report.log({"step": self._step, "split": split, **values, "seconds": seconds})
-
-
-def _text(values: Mapping[str, float]) -> str:
-    usual = [name for name in ("loss", "accuracy") if name in values] or list(values)[:2]
-    return ", ".join(f"{name} {values[name]:.4g}" for name in usual)

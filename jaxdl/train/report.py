@@ -211,7 +211,7 @@ class Report:
           metrics: moments over test episodes, scalar or one per inner step; or JSON objects.
           seed: of the run.
           steps: taken in training.
-          params_sha256: `checkpoint.digest` of the parameters measured.
+          params_sha256: `jaxdl.train.digest.digest` of the parameters measured.
 
         Returns:
           What was written; the seconds of training, the kind of device and the versions are
@@ -268,25 +268,9 @@ class Report:
           metrics: which of the logged metrics to draw.
           chance: accuracy of a guess, in [0, 1]; drawn as a dashed line.
         """
-        from matplotlib.figure import Figure  # heavy, and needed once a run
+        from jaxdl.train.curves import draw  # Matplotlib is heavy, and needed once a run
 
-        rows = self.rows()
-        figure = Figure(figsize=(5 * len(metrics), 3.6), layout="constrained")
-        panels = figure.subplots(1, len(metrics), squeeze=False)[0]
-        for axes, metric in zip(panels, metrics, strict=True):
-            for split, style in (("train", {"linewidth": 0.8}), ("valid", {"marker": "o"})):
-                points = [
-                    (r["step"], r[metric]) for r in rows if r["split"] == split and metric in r
-                ]
-                if points:
-                    axes.plot(*zip(*points, strict=True), label=split, markersize=3, **style)
-            if metric == "accuracy" and chance is not None:
-                axes.axhline(chance, linestyle="--", color="grey", label="chance")
-            axes.set(xlabel="step", ylabel=metric)
-            axes.grid(alpha=0.3)
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend()
-        self.save_figure(figure, name)
+        self.save_figure(draw(self.rows(), metrics, chance), name)
 
     @contextlib.contextmanager
     def _replacing(self, name: str) -> Iterator[IO[bytes]]:

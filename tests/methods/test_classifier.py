@@ -9,7 +9,8 @@ import pytest
 from jaxdl.methods.supervised import classifier
 from jaxdl.nn.classify import CNN, MLP
 from jaxdl.ops import augmentation
-from jaxdl.train.checkpoint import Checkpoints, digest
+from jaxdl.train.checkpoint import Checkpoints
+from jaxdl.train.digest import digest
 
 NETWORK = CNN(((4,), (4,)), (8,), 3)
 THREE = classifier.Config(classes=3)

@@ -13,7 +13,8 @@ from jaxdl.methods.distill import distill
 from jaxdl.nn.classify import CNN, MLP
 from jaxdl.ops import augmentation
 from jaxdl.ops import distillation as ops
-from jaxdl.train.checkpoint import Checkpoints, digest
+from jaxdl.train.checkpoint import Checkpoints
+from jaxdl.train.digest import digest
 from jaxdl.train.report import WorkdirError
 from jaxdl.train.teacher_cache import cached, example_keys
 

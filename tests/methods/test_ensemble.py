@@ -8,7 +8,8 @@ import pytest
 
 from jaxdl.methods.ensemble import ensemble
 from jaxdl.nn.classify import CNN, MLP
-from jaxdl.train.checkpoint import Checkpoints, digest
+from jaxdl.train.checkpoint import Checkpoints
+from jaxdl.train.digest import digest
 from jaxdl.train.state import TrainState
 from jaxdl.train.step import gradient_step
 

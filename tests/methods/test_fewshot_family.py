@@ -14,7 +14,8 @@ import pytest
 
 import jaxdl.methods.fewshot
 from jaxdl.nn.fewshot import MLP
-from jaxdl.train.checkpoint import Checkpoints, digest
+from jaxdl.train.checkpoint import Checkpoints
+from jaxdl.train.digest import digest
 
 MODULES = [
     importlib.import_module(f"jaxdl.methods.fewshot.{found.name}")

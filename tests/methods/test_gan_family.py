@@ -11,7 +11,8 @@ from flax.traverse_util import flatten_dict
 
 from jaxdl.methods.gan import autoencoder, gan, ganomaly
 from jaxdl.nn.gan import Discriminator, MLPDiscriminator, MLPGenerator
-from jaxdl.train.checkpoint import Checkpoints, digest
+from jaxdl.train.checkpoint import Checkpoints
+from jaxdl.train.digest import digest
 from jaxdl.train.step import compile_step, data_mesh
 
 SMALL = {"size": 16, "latent": 6, "features": 4}

@@ -9,7 +9,8 @@ import pytest
 from jaxdl.methods.supervised import classifier, multitask
 from jaxdl.nn.classify import CNN
 from jaxdl.nn.multitask import HardSharing, SoftSharing
-from jaxdl.train.checkpoint import Checkpoints, digest
+from jaxdl.train.checkpoint import Checkpoints
+from jaxdl.train.digest import digest
 
 TRUNK = CNN(((4,),), (), 6, batch_norm=True)
 CLASSES = (3, 2)

@@ -11,7 +11,8 @@ import numpy as np
 import optax
 import pytest
 
-from jaxdl.train.checkpoint import CheckpointError, Checkpoints, digest
+from jaxdl.train.checkpoint import CheckpointError, Checkpoints
+from jaxdl.train.digest import digest
 from jaxdl.train.state import TrainState
 
 

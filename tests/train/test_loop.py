@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from jaxdl.train.checkpoint import Checkpoints
-from jaxdl.train.loop import NonFinite, fit
+from jaxdl.train.finite import NonFinite
+from jaxdl.train.loop import fit
 from jaxdl.train.report import Report
 from jaxdl.train.state import TrainState
 from tests.train.toy import rows, run

@@ -62,7 +62,8 @@ def make(lr):
 
 def run(folder, call=None, evaluate=None, lr=0.1, **options):
     """Trains in `folder`; returns the digest of the state and the best step."""
-    from jaxdl.train.checkpoint import Checkpoints, digest
+    from jaxdl.train.checkpoint import Checkpoints
+    from jaxdl.train.digest import digest
     from jaxdl.train.loop import fit
     from jaxdl.train.report import Report
 
