@@ -28,10 +28,12 @@ class Config(image_options.Config):
     """Units of its hidden layer."""
     epochs: int = 15
     """How often a network draws a training image, on average."""
+    student_epochs: int = 30
+    """How often the one network does that learns from all."""
     batch: int = 128
     """Images of a network in a step."""
     learning_rate: float = 1e-3
-    """Of Adam."""
+    """Of Adam; that of the one network falls to 0."""
     temperature: float = 2.0
     """Of the soft targets of the one network."""
     holdout: float = 1 / 12
@@ -51,7 +53,9 @@ def main(config: Config) -> None:
     from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
 
-    command.require_positive(config, "epochs", "batch", "learning_rate", "temperature", "hidden")
+    command.require_positive(
+        config, "epochs", "student_epochs", "batch", "learning_rate", "temperature", "hidden"
+    )
     picked = {name: getattr(config, name) for name in ("dataset", "data_dir", "size", "holdout")}
     dataset, parts = classification.load(classification.Config(**picked), "fashion_mnist")
     config = dataclasses.replace(config, dataset=dataset)
@@ -91,13 +95,15 @@ def main(config: Config) -> None:
         distill.teacher(network, ensemble.member(state, index)) for index in range(config.members)
     ]
     print("one network that learns from all:")
+    steps = config.student_epochs * training.epoch(len(parts["train"][1]), config.batch)
+    rate = optax.cosine_decay_schedule(config.learning_rate, steps)
     alone, alone_state, _ = distillation.learn(
         distill.Config(temperature=config.temperature),
         (network, teachers),
-        optax.adam(config.learning_rate),
+        optax.adam(rate),
         parts["train"],
         parts["valid"],
-        config,
+        dataclasses.replace(config, epochs=config.student_epochs),
         report=Report(report.workdir / "distilled"),
         cache=report.workdir / "teacher_logits",
         options=options,

@@ -105,8 +105,11 @@ def run(experiment: str, config: Config, auto: str) -> None:
         found, at_once = [], 500
         for first in range(0, count, at_once):
             key = jax.random.fold_in(jax.random.key(seed), first)
-            latent = jax.random.normal(key, (at_once, config.latent))
-            found.append(np.asarray(generate(state, latent, jnp.arange(at_once) % classes)))
+            latent_key, label_key = jax.random.split(key)
+            latent = jax.random.normal(latent_key, (at_once, config.latent))
+            # As often as in the data: other frequencies alone would be a distance.
+            label = jax.random.choice(label_key, data["train"]["label"], (at_once,))
+            found.append(np.asarray(generate(state, latent, label)))
         return np.concatenate(found)[:count]
 
     strip_latent = jax.random.normal(jax.random.key(3), (10, config.latent))
@@ -143,6 +146,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
             "judge_sha256": judge.digest,
             "judge_accuracy": judge.accuracy,
             "sampled_from": "averaged parameters and statistics, last step",
+            "classes": "as often as in the data" if config.conditional else "as they come",
         },
         metrics=metrics,
         seed=config.seed,

@@ -9,7 +9,8 @@ from jaxdl.train import command
 @pytest.mark.slow
 def test_members_an_ensemble_and_one_that_learned_from_it(tmp_path, capsys):
     argv = ("--members", "3", "--size", "8", "--channels", "4", "8", "--hidden", "16")
-    argv += ("--epochs", "6", "--learning-rate", "0.01", "--workdir", str(tmp_path))
+    argv += ("--epochs", "6", "--student-epochs", "6", "--learning-rate", "0.01")
+    argv += ("--workdir", str(tmp_path))
     module = fashion_ensemble
     assert command.run(module.main, module.Config, argv=argv) == 0
     metrics = json.loads((tmp_path / "result.json").read_text())["metrics"]
