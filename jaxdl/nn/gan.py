@@ -166,7 +166,11 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """DCGAN's discriminator (Radford et al., 2016), with kernels of 4 x 4."""
+    """DCGAN's discriminator (Radford et al., 2016), with kernels of 4 x 4.
+
+    With classes the logit is that of the image plus how well its features go with the label, their
+    product with a vector of the class (Miyato and Koyama, 2018, arXiv 1802.05637, equation 3).
+    """
 
     features: int = 64
     """Channels after the first convolution; every further one doubles them."""
@@ -189,14 +193,14 @@ class Discriminator(nn.Module):
                 return nn.SpectralNorm(layer)(inputs, update_stats=not use_running_average)
             return layer(inputs)
 
-        hidden, width = _with_label(images, label, self.classes), self.features
+        hidden, width = images, self.features
         while hidden.shape[1] % 2 == 0 and hidden.shape[1] > 4:
             batch = self.normalisation == "batch" and width > self.features
             hidden = apply(_Conv(width, use_bias=not batch), hidden)
             if batch:
                 hidden = _BatchNorm()(hidden, use_running_average=use_running_average)
             hidden, width = _leaky(hidden), 2 * width
-        return apply(_Dense(1), hidden.reshape(len(hidden), -1))[:, 0]
+        return _logit(hidden.reshape(len(hidden), -1), label, self.classes, _Dense, apply)
 
 
 class MLPGenerator(nn.Module):
@@ -225,7 +229,7 @@ class MLPGenerator(nn.Module):
 
 
 class MLPDiscriminator(nn.Module):
-    """A discriminator of dense layers."""
+    """A discriminator of dense layers; classes as in `Discriminator`."""
 
     features: tuple[int, ...] = (512, 256)
     """Units of the hidden layers."""
@@ -238,18 +242,32 @@ class MLPDiscriminator(nn.Module):
     ) -> jax.Array:
         """Maps images [B, H, W, C], and int labels [B] with classes, to logits [B]."""
         del use_running_average
-        hidden = _with_label(images.reshape(len(images), -1), label, self.classes)
+        hidden = images.reshape(len(images), -1)
         for units in self.features:
             hidden = _leaky(nn.Dense(units)(hidden))
-        return nn.Dense(1)(hidden)[:, 0]
+        return _logit(hidden, label, self.classes, nn.Dense, lambda layer, inputs: layer(inputs))
 
 
-def _with_label(inputs: jax.Array, label: jax.Array | None, classes: int) -> jax.Array:
-    """Appends the one-hot label to the last axis (Mirza and Osindero, 2014), for every pixel."""
+def _with_label(latent: jax.Array, label: jax.Array | None, classes: int) -> jax.Array:
+    """Appends the one-hot label to [B, Z] (Mirza and Osindero, 2014)."""
     if not classes:
-        return inputs
+        return latent
+    return jnp.concatenate([latent, jax.nn.one_hot(_needed(label, classes), classes)], -1)
+
+
+def _logit(
+    features: jax.Array, label: jax.Array | None, classes: int, dense: Any, apply: Any
+) -> jax.Array:
+    """Maps features [B, D] to logits [B], see `Discriminator`."""
+    logit = apply(dense(1), features)[:, 0]
+    if not classes:
+        return logit
+    of_classes = apply(dense(classes, use_bias=False), features)
+    index = _needed(label, classes)[:, None]
+    return logit + jnp.take_along_axis(of_classes, index, axis=-1)[:, 0]
+
+
+def _needed(label: jax.Array | None, classes: int) -> jax.Array:
     if label is None:
         raise ValueError(f"a network of {classes} classes needs labels")
-    hot = jax.nn.one_hot(label, classes, dtype=inputs.dtype)
-    hot = hot.reshape(len(hot), *(1,) * (inputs.ndim - 2), classes)
-    return jnp.concatenate([inputs, jnp.broadcast_to(hot, (*inputs.shape[:-1], classes))], -1)
+    return label

@@ -83,6 +83,20 @@ def test_a_label_is_needed_and_matters():
         module.apply(params, IMAGES)
 
 
+def test_the_logit_of_a_class_is_that_of_the_image_and_a_product_with_the_class():
+    module = gan.MLPDiscriminator((8,), classes=3)
+    label = jnp.array([0, 1, 2, 0])
+    logits, variables = module.init_with_output(jax.random.key(0), IMAGES, label)
+    hidden, image, classes = (variables["params"][f"Dense_{layer}"] for layer in range(3))
+    seen = IMAGES.reshape(4, -1) @ hidden["kernel"] + hidden["bias"]
+    seen = jnp.where(seen > 0, seen, 0.2 * seen)
+    for example in range(4):
+        vector = image["kernel"][:, 0] + classes["kernel"][:, label[example]]
+        np.testing.assert_allclose(
+            logits[example], seen[example] @ vector + image["bias"][0], rtol=1e-5, atol=1e-6
+        )
+
+
 def test_stored_statistics_make_an_image_independent_of_the_others():
     for module in (gan.Autoencoder(latent=8, features=4), gan.Discriminator(4)):
         variables = jax.jit(module.init)(jax.random.key(0), IMAGES)
