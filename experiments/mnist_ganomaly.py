@@ -22,7 +22,7 @@ class Config(anomaly.Config):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "digits": {},
+    "digits": {"batch": 32},
     "cpu": {"dataset": "mnist", "features": 16, "epochs": 8},
     "paper": {"dataset": "mnist", "features": 64, "epochs": 15},
 }
