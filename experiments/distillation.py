@@ -11,7 +11,6 @@ from jaxdl.train import command
 
 if TYPE_CHECKING:  # JAX would slow --help down
     import flax.linen as nn
-    import optax
 
     from jaxdl.methods.distill import distill
     from jaxdl.train.report import Report
@@ -140,7 +139,6 @@ def run(experiment: str, config: Config) -> None:
 def _student(config, options, teacher, parts, report):
     """Returns how the distilled student predicts, its state, and what the teacher told it."""
     import numpy as np
-    import optax
 
     from jaxdl.methods.distill import distill
     from jaxdl.nn.classify import MLP
@@ -150,13 +148,10 @@ def _student(config, options, teacher, parts, report):
     shown, label = shown[kept], label[kept]
     settings = command.pick(distill.Config, config)
     student = MLP(config.student_hidden, int(parts["test"][1].max()) + 1)
-    steps = config.epochs * training.epoch(len(label), config.batch)
-    rate = optax.cosine_decay_schedule(config.learning_rate, steps)
     print("student of the teacher:")
     return learn(
         settings,
         (student, (teacher,)),
-        optax.adam(rate),
         (shown, label),
         parts["valid"],
         config,
@@ -169,7 +164,6 @@ def _student(config, options, teacher, parts, report):
 def learn(
     settings: "distill.Config",
     network: tuple["nn.Module", Sequence["distill.Teacher"]],
-    optimizer: "optax.GradientTransformation",
     part: tuple[Any, Any],
     valid: tuple[Any, Any],
     config: Any,
@@ -180,13 +174,14 @@ def learn(
 ) -> tuple[training.Predict, "TrainState", Any]:
     """Trains a student on what its teachers say of images that are always the same.
 
+    With Adam, whose learning rate falls to 0.
+
     Args:
       settings: of the distillation.
       network: the student and its teachers, who are asked once.
-      optimizer: of the student.
       part: images and labels to learn from.
       valid: images and labels of the validation.
-      config: see `classification_training.fit`.
+      config: has `learning_rate`; see `classification_training.fit`.
       report: the folder of the run.
       cache: the folder of what the teachers said.
       options: of the run.
@@ -196,6 +191,7 @@ def learn(
     """
     import jax
     import numpy as np
+    import optax
 
     from jaxdl.methods.distill import distill
     from jaxdl.train.digest import digest
@@ -221,8 +217,10 @@ def learn(
     predict = training.predictor(
         lambda state, images: distill.predict(settings, student, state, images)
     )
+    steps = config.epochs * training.epoch(len(label), config.batch)
+    rate = optax.cosine_decay_schedule(config.learning_rate, steps)
     state = training.fit(
-        distill.make(settings, network=(student, ()), optimizer=optimizer),
+        distill.make(settings, network=(student, ()), optimizer=optax.adam(rate)),
         {"image": shown, "label": label, "teacher_logits": np.asarray(logits)},
         config,
         evaluate=training.validation(predict, valid),

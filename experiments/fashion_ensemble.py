@@ -95,12 +95,9 @@ def main(config: Config) -> None:
         distill.teacher(network, ensemble.member(state, index)) for index in range(config.members)
     ]
     print("one network that learns from all:")
-    steps = config.student_epochs * training.epoch(len(parts["train"][1]), config.batch)
-    rate = optax.cosine_decay_schedule(config.learning_rate, steps)
     alone, alone_state, _ = distillation.learn(
         distill.Config(temperature=config.temperature),
         (network, teachers),
-        optax.adam(rate),
         parts["train"],
         parts["valid"],
         dataclasses.replace(config, epochs=config.student_epochs),

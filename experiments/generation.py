@@ -90,6 +90,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
     report.check_config(options)
     judge, judged_in = mnist_features.train(judge_config, data)
     real = images.resize(data["train"]["image"], config.size)
+    part = jax.device_put((real, data["train"]["label"]))
     count = config.batch * config.critic_updates
 
     def sample(key, part):
@@ -108,7 +109,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
             latent_key, label_key = jax.random.split(key)
             latent = jax.random.normal(latent_key, (at_once, config.latent))
             # As often as in the data: other frequencies alone would be a distance.
-            label = jax.random.choice(label_key, data["train"]["label"], (at_once,))
+            label = jax.random.choice(label_key, part[1], (at_once,))
             found.append(np.asarray(generate(state, latent, label)))
         return np.concatenate(found)[:count]
 
@@ -124,7 +125,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
     state = train(
         method,
         sample,
-        jax.device_put((real, data["train"]["label"])),
+        part,
         batch=config.batch,
         independent=False,
         unit="images",
