@@ -14,18 +14,22 @@ if TYPE_CHECKING:  # JAX would slow --help down
     from jaxdl.train.state import TrainState
 
 
-def read(folder: Path, way: int) -> tuple[Config, episodic.Built, "TrainState"]:
+def read(
+    folder: Path, way: int, views: int | None = None
+) -> tuple[Config, episodic.Built, "TrainState"]:
     """Reads a finished few-shot run back, to classify among `way` classes with it.
 
     Args:
       folder: its workdir.
       way: the number of classes.
+      views: replaces the run's option of that name, see `episodic_options.Metric`.
 
     Returns:
       Its options, its method and its state at the newest checkpoint.
 
     Raises:
-      ValueError: there is no finished run, or its method is for another number of classes.
+      ValueError: there is no finished run, or its method is for another number of classes or has
+        no such option.
     """
     import jax
     import jax.numpy as jnp
@@ -47,6 +51,10 @@ def read(folder: Path, way: int) -> tuple[Config, episodic.Built, "TrainState"]:
         config = dataclasses.replace(module.Config(**options), way=way)
     except TypeError as error:
         raise ValueError(f"{folder} was made by another version: {error}") from error
+    if views is not None:
+        if not hasattr(config, "views"):
+            raise ValueError(f"{name} has no --views, it compares no features")
+        config = dataclasses.replace(config, views=views)
     built = module.build(config, episodic.schedule(config))
     if way != options["way"] and not built.any_way:
         raise ValueError(

@@ -9,7 +9,7 @@ from jaxdl.train import command
 # Options of the test alone: they may change with --eval-only.
 OF_THE_TEST = (
     *("dataset", "episodes", "shot", "eval_queries", "eval_rotations", "eval_alphabets"),
-    "eval_inner_steps",
+    *("eval_inner_steps", "views"),
 )
 
 
@@ -120,6 +120,9 @@ class Metric(Config):
     """Four convolutions that halve the image by stride or by max-pooling."""
     train_way: int = 20
     """Classes in a training episode."""
+    views: int = 0
+    """Distorted copies of an image whose features are averaged with its own in validation and test;
+    8 with --eval-only cost nine times the test, and no training."""
     meta_batch: int = 4
     """Episodes per step."""
     learning_rate: float = 1e-3

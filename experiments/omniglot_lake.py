@@ -27,6 +27,9 @@ class Config:
     checkpoint: Path | None = None
     """Folder of a finished run, such as one of experiments.omniglot_protonet; by default none, and
     the modified Hausdorff distance."""
+    views: int | None = None
+    """Distorted copies of a drawing whose features are averaged with its own; by default as many as
+    in the run's own test."""
     workdir: Path | None = None
     """Where the results go; by default in runs/."""
 
@@ -47,6 +50,8 @@ def main(config: Config) -> None:
     trials = lake.load(config.archive)
     runs, way = trials["label"].shape
     if config.checkpoint is None:
+        if config.views is not None:
+            raise ValueError("--views needs a --checkpoint: pixels have no features to average")
         name, trained = "modified Hausdorff distance", {}
         support, query = trials["support"], trials["query"]
         capacity = max(int((part > 0).sum((-1, -2)).max()) for part in (support, query))
@@ -55,7 +60,7 @@ def main(config: Config) -> None:
             return {"inductive": pixels.hausdorff(support, images, way, capacity)[None]}
 
     else:
-        trained, built, state = episodic_finished.read(config.checkpoint, way)
+        trained, built, state = episodic_finished.read(config.checkpoint, way, config.views)
         name, trained = str(config.checkpoint), episodic_options.of_the_run(trained)
         support, query = (
             lake.shrink(trials[part], trained["resize"]) for part in ("support", "query")

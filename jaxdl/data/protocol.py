@@ -63,6 +63,8 @@ class Protocol:
     """Inner gradient steps in training; 0 when there is no inner loop."""
     eval_inner_steps: int = 0
     """Inner gradient steps in validation and test."""
+    views: int = 0
+    """Distorted copies of an image whose features are averaged with its own, there too."""
     episodes: int = 1000
     """Test episodes."""
 
@@ -97,6 +99,7 @@ class Protocol:
             + ("within alphabets, " if self.eval_alphabets == "one" else "")
             + ("augmented, " if self.augmentation != "none" else "")
             + f"{self.resize}, "
+            + (f"mean features of {self.views + 1} views, " if self.views else "")
             + (
                 f"{self.eval_inner_steps} inner steps (trained with {self.inner_steps}), "
                 if self.eval_inner_steps or self.inner_steps

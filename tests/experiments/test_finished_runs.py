@@ -97,16 +97,25 @@ def test_hausdorff_finds_what_was_only_moved(archive, tmp_path, capsys):
 
 
 def test_a_finished_run_on_the_trials(archive, finished, tmp_path, capsys):
-    argv = ("--archive", str(archive), "--workdir", str(tmp_path))
-    for run, code in (("omniglot_protonet", 0), ("omniglot_maml", 2), ("nothing", 2)):
-        argv = ("--archive", str(archive), "--workdir", str(tmp_path / run))
-        argv += ("--checkpoint", str(finished / run))
-        assert command.run(omniglot_lake.main, omniglot_lake.Config, argv=argv) == code
-    error = capsys.readouterr().err
-    assert "tells 5 classes apart, not 4" in error
-    assert "has no finished run" in error
-    result = json.loads((tmp_path / "omniglot_protonet" / "result.json").read_text())
+    def run(name, *argv):
+        argv = ("--archive", str(archive), "--workdir", str(tmp_path / "out"), *argv)
+        argv += ("--checkpoint", str(finished / name)) if name else ()
+        code = command.run(omniglot_lake.main, omniglot_lake.Config, argv=argv)
+        return code, capsys.readouterr().err
+
+    assert run("omniglot_protonet", "--views", "2") == (0, "")
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert set(result["metrics"]) == {"error/inductive", "error/transductive"}
+    assert result["protocol"]["trained"]["views"] == 2
+    for name, argv, message in (
+        ("omniglot_maml", (), "tells 5 classes apart, not 4"),
+        ("omniglot_maml", ("--views", "2"), "omniglot_maml has no --views"),
+        ("nothing", (), "has no finished run"),
+        (None, ("--views", "2"), "--views needs a --checkpoint"),
+    ):
+        code, error = run(name, *argv)
+        assert code == 2
+        assert message in error
 
 
 def test_a_damaged_archive_is_one_sentence(archive, tmp_path, capsys):

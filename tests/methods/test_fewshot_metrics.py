@@ -8,6 +8,7 @@ import pytest
 
 from jaxdl.methods.fewshot import baseline, matching, metric, protonet, r2d2, relation, siamese
 from jaxdl.nn.fewshot import FeatureMaps, FullContext, RelationScore
+from jaxdl.ops.augmentation import random_affine
 
 
 class Same(nn.Module):
@@ -34,6 +35,25 @@ def logits(module, **options):
 def test_prototypes():
     # Means [2, 0] and [0, 3]; |[2, 1] - [2, 0]|^2 = 1, |[2, 1] - [0, 3]|^2 = 8, and so on.
     np.testing.assert_allclose(logits(protonet), [[-1, -8], [-5, -4]], rtol=1e-6)
+
+
+def test_prototypes_of_averaged_views():
+    wide = jnp.pad(SUPPORT["image"], ((0, 0), (2, 2), (2, 2), (0, 0)))
+    asked = jnp.pad(QUERIES, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    keys = jax.random.split(jax.random.key(0), 3)
+
+    def mean_view(image):  # one image at a time
+        return np.mean([image, *(random_affine(key, image) for key in keys)], axis=0).ravel()
+
+    known = np.array([mean_view(image) for image in wide]).reshape(2, 2, -1).mean(1)
+    expected = -np.array([((mean_view(image) - known) ** 2).sum(-1) for image in asked])
+    support = {"image": wide, "label": SUPPORT["label"]}
+    learner = protonet.learner(protonet.Config(way=2, train_way=2, views=3), network=Same())
+    both = learner.predict({"body": {}, "head": {}}, {}, support, asked)
+    np.testing.assert_allclose(both["inductive"][0], expected, rtol=1e-5)
+    np.testing.assert_allclose(both["transductive"][0], expected, rtol=1e-5)
+    alone = learner.predict({"body": {}, "head": {}}, {}, support, asked[1:])
+    np.testing.assert_allclose(alone["inductive"][0, 0], expected[1], rtol=1e-5)
 
 
 def test_attention():

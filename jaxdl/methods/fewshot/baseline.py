@@ -13,14 +13,14 @@ import flax.linen as nn
 
 from jaxdl.methods.fewshot import heads
 from jaxdl.methods.fewshot.inner import adapt
-from jaxdl.methods.fewshot.learner import Learner, Settings, cross_entropy, maker
-from jaxdl.methods.fewshot.metric import metric_learner
+from jaxdl.methods.fewshot.learner import Learner, cross_entropy, maker
+from jaxdl.methods.fewshot.metric import Features, metric_learner
 from jaxdl.nn.fewshot import Conv4
 from jaxdl.ops.distances import cosine_similarity
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Settings):
+class Config(Features):
     """What defines Baseline and Baseline++."""
 
     classes: int = 1100
@@ -84,6 +84,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         compare,
         way=config.way,
         train_way=config.way,
+        views=config.views,
         init_head=init_head,
         classify=classify,
     )

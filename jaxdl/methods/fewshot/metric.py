@@ -13,13 +13,23 @@ import jax
 import jax.numpy as jnp
 
 from jaxdl.methods.fewshot.learner import MODES, Learner, Settings, accuracy, cross_entropy
+from jaxdl.ops.augmentation import random_affine
 
 # Share of the running normalisation statistics that a training step keeps.
 MOMENTUM = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Metric(Settings):
+class Features(Settings):
+    """What the config of every method without an inner loop in its network holds."""
+
+    views: int = 0
+    """Distorted copies of an image whose features are averaged with its own in a prediction; all
+    images are distorted alike, see `jaxdl.ops.augmentation.random_affine`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Features):
     """What the config of every method that compares queries with the support set holds."""
 
     train_way: int = 20
@@ -36,6 +46,7 @@ def metric_learner(
     loss_fn: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy,
     classify: Callable[..., tuple[jax.Array, jax.Array]] | None = None,
     measures: Mapping[str, Callable[[jax.Array, jax.Array], jax.Array]] = MappingProxyType({}),
+    views: int = 0,
 ) -> Learner:
     """Makes the learner that embeds an episode and compares.
 
@@ -53,12 +64,15 @@ def metric_learner(
       classify: `(head, features, task, label) -> (logits, label)`, what training does with all the
         images of a task, in place of comparing its queries with its support set.
       measures: see `Learner`.
+      views: see `Features`.
 
     Raises:
-      ValueError: when there are fewer than two classes.
+      ValueError: when there are fewer than two classes, or `views` is negative.
     """
     if way < 2 or train_way < 2:
         raise ValueError(f"way must be at least 2, got {way}, and {train_way} in training")
+    if views < 0:
+        raise ValueError(f"views must be 0 or more, got {views}")
 
     def features(params, images):
         out, seen = network.apply({"params": params["body"]}, images, mutable=["batch_stats"])
@@ -87,10 +101,22 @@ def metric_learner(
     def predict(params, extra, support, images):
         together = jnp.concatenate([support["image"], images])
         stored = {"params": params["body"], "batch_stats": extra}
-        embedded = {
-            "transductive": features(params, together)[0],
-            "inductive": network.apply(stored, together, use_running_average=True),
-        }
+
+        def embed(images):
+            return {
+                "transductive": features(params, images)[0],
+                "inductive": network.apply(stored, images, use_running_average=True),
+            }
+
+        def add(total, key):
+            # One key for all images: what an image's features are must not depend on its place.
+            distorted = jax.vmap(random_affine, (None, 0))(key, together)
+            return jax.tree.map(jnp.add, total, embed(distorted)), None
+
+        embedded = embed(together)
+        if views:
+            total, _ = jax.lax.scan(add, embedded, jax.random.split(jax.random.key(0), views))
+            embedded = jax.tree.map(lambda features: features / (views + 1), total)
         logits = {}
         for mode in MODES:
             known, asked = jnp.split(embedded[mode], [len(support["image"])])

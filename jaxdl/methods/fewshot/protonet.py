@@ -40,7 +40,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         return -squared_euclidean(asked, heads.class_means(known, label, way))
 
     network = network or Conv4(downsampling="pooled")
-    return metric_learner(network, compare, way=config.way, train_way=config.train_way)
+    return metric_learner(
+        network, compare, way=config.way, train_way=config.train_way, views=config.views
+    )
 
 
 make = maker(learner)

@@ -58,6 +58,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         compare,
         way=config.way,
         train_way=config.train_way,
+        views=config.views,
         init_head=init_head,
     )
 
