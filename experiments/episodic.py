@@ -76,7 +76,11 @@ def build_metric(method: ModuleType, config: Metric, rate: Any, **settings: Any)
 
     from jaxdl.nn.fewshot import Conv4
 
-    networks = {"conv4": Conv4(), "conv4_pooled": Conv4(downsampling="pooled")}
+    networks = {
+        "conv4": Conv4(),
+        "conv4_pooled": Conv4(downsampling="pooled"),
+        "conv4_widening": Conv4(features=(32, 64, 128, 256), downsampling="pooled"),
+    }
     network = networks.get(config.network)  # None for the method's own
     settings = dataclasses.replace(command.pick(method.Config, config), **settings)
     return Built(

@@ -116,8 +116,9 @@ class Differentiated(InnerLoop):
 class Metric(Config):
     """Options of every method that compares queries with the support set."""
 
-    network: Literal["conv4", "conv4_pooled"] = "conv4"
-    """Four convolutions that halve the image by stride or by max-pooling."""
+    network: Literal["conv4", "conv4_pooled", "conv4_widening"] = "conv4"
+    """Four convolutions that halve the image by stride or by max-pooling, with 64 channels each, or
+    with 32, 64, 128 and 256, by max-pooling."""
     train_way: int = 20
     """Classes in a training episode."""
     views: int = 0
