@@ -1,11 +1,14 @@
-"""What the README shows works as it stands there."""
+"""What the README and the pages of docs show works as it stands there."""
 
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = {path: path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
 
 
 def test_the_python_example_runs(capsys):
@@ -16,9 +19,13 @@ def test_the_python_example_runs(capsys):
     assert "loss" in capsys.readouterr().out
 
 
-def test_the_commands_name_things_that_exist():
-    for module in re.findall(r"python -m ((?:experiments|jaxdl)[.\w]*)", README):
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_pages_name_things_that_exist(path):
+    page = PAGES[path]
+    for module in re.findall(r"python -m ((?:experiments|jaxdl)\.[.\w]*\w)", page):
         assert (ROOT / (module.replace(".", "/") + ".py")).exists(), module
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", page):
+        assert (path.parent / link).exists(), link
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for extra in re.findall(r"\.\[(\w+)\]", README):
+    for extra in re.findall(r"\.\[(\w+)\]", page):
         assert extra in project["optional-dependencies"]
