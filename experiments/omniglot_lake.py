@@ -47,11 +47,11 @@ def main(config: Config) -> None:
 
     if config.archive is None:
         raise ValueError("--archive is needed: the file all_runs.zip of the Omniglot repository")
+    if config.checkpoint is None and config.views is not None:
+        raise ValueError("--views needs a --checkpoint: pixels have no features to average")
     trials = lake.load(config.archive)
     runs, way = trials["label"].shape
     if config.checkpoint is None:
-        if config.views is not None:
-            raise ValueError("--views needs a --checkpoint: pixels have no features to average")
         name, trained = "modified Hausdorff distance", {}
         support, query = trials["support"], trials["query"]
         capacity = max(int((part > 0).sum((-1, -2)).max()) for part in (support, query))

@@ -22,7 +22,7 @@ def test_the_python_example_runs(capsys):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_the_pages_name_things_that_exist(path):
     page = PAGES[path]
-    for module in re.findall(r"python -m ((?:experiments|jaxdl)\.[.\w]*\w)", page):
+    for module in re.findall(r"python -m ((?:experiments|jaxdl)[.\w]*)", page):
         assert (ROOT / (module.replace(".", "/") + ".py")).exists(), module
     for link in re.findall(r"\]\((?!http)([^)]+)\)", page):
         assert (path.parent / link).exists(), link
