@@ -21,8 +21,13 @@ class NewestAndBest:
 
 
 def quieten() -> None:
-    """Keeps Orbax from printing the tracebacks of errors that it raises as well."""
+    """Keeps Orbax from printing errors that it raises as well, or of which it raises the first.
+
+    When one of several arrays fails, Orbax closes the loop in which the others still answer: their
+    errors then have nobody to go to.
+    """
     logging.getLogger("absl").addFilter(_not_from_orbax)
+    logging.getLogger("asyncio").addFilter(_not_of_its_arrays)
     if not isinstance(sys.unraisablehook, _NotClosedLoop):
         sys.unraisablehook = _NotClosedLoop(sys.unraisablehook)
 
@@ -31,9 +36,12 @@ def _not_from_orbax(record: logging.LogRecord) -> bool:
     return "orbax" not in record.pathname
 
 
-class _NotClosedLoop:
-    """When one of several arrays fails, Orbax closes the loop in which the others still answer."""
+def _not_of_its_arrays(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return not ("exception was never retrieved" in text and "OCDBT database" in text)
 
+
+class _NotClosedLoop:
     def __init__(self, otherwise: Callable[[Any], object]):
         self._otherwise = otherwise
 

@@ -1,5 +1,7 @@
 """Checkpoints: exact, kept by age and score, verified, and whole or absent."""
 
+import asyncio
+import gc
 import shutil
 import subprocess
 import sys
@@ -291,6 +293,16 @@ def test_a_disk_that_becomes_full_in_a_save(tmp_path):
         "kept\n['1', '3']\n"
     )
     assert done.stderr == ""
+
+
+def test_of_several_failed_arrays_only_the_first_is_reported(tmp_path, caplog):
+    Checkpoints(tmp_path).close()
+    loop = asyncio.new_event_loop()
+    for error in ('Error writing ".key/0" in OCDBT database at ...', "of the user"):
+        loop.create_future().set_exception(ValueError(error))  # and nobody asks for it
+    loop.close()
+    gc.collect()
+    assert [str(record.exc_info[1]) for record in caplog.records] == ["of the user"]
 
 
 def test_an_unwritable_folder(tmp_path):
