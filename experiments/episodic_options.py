@@ -193,5 +193,9 @@ def check(trained: dict[str, Any], tested: dict[str, Any], *, any_way: bool) -> 
 
 def suffix(trained: dict[str, Any], tested: dict[str, Any]) -> str:
     """Returns what distinguishes the files of a test with --eval-only from those of the run."""
-    same = all(trained[name] == tested[name] for name in ("way", "shot"))
-    return f"-{tested['dataset']}" + ("" if same else f"-{tested['way']}w{tested['shot']}s")
+    parts = [tested["dataset"]]
+    if any(trained[name] != tested[name] for name in ("way", "shot")):
+        parts.append(f"{tested['way']}w{tested['shot']}s")
+    if trained.get("views") != tested.get("views"):
+        parts.append(f"{tested['views']}views")
+    return "".join(f"-{part}" for part in parts)

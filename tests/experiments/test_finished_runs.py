@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import few_shot_folder, omniglot_lake, omniglot_maml, omniglot_protonet
+from experiments import (
+    episodic_options,
+    few_shot_folder,
+    omniglot_lake,
+    omniglot_maml,
+    omniglot_protonet,
+)
 from jaxdl.data import characters, glyphs, lake
 from jaxdl.train import command
 
@@ -116,6 +122,20 @@ def test_a_finished_run_on_the_trials(archive, finished, tmp_path, capsys):
         code, error = run(name, *argv)
         assert code == 2
         assert message in error
+
+
+def test_each_kind_of_later_test_has_its_own_file():
+    trained = {"dataset": "omniglot", "way": 5, "shot": 1, "episodes": 1000, "views": 0}
+    for changed, name in (
+        ({}, "-omniglot"),
+        ({"shot": 5}, "-omniglot-5w5s"),
+        ({"views": 8}, "-omniglot-8views"),
+        ({"way": 20, "views": 8}, "-omniglot-20w1s-8views"),
+        ({"dataset": "glyphs"}, "-glyphs"),
+    ):
+        assert episodic_options.suffix(trained, trained | changed) == name
+    without = {name: value for name, value in trained.items() if name != "views"}
+    assert episodic_options.suffix(without, without) == "-omniglot"
 
 
 def test_a_damaged_archive_is_one_sentence(archive, tmp_path, capsys):
