@@ -171,8 +171,9 @@ def draw(results: dict[tuple[str, str], tuple[Run, Any]]) -> Any:
         axes.grid(alpha=0.3)
     panels[0].set_yticks(range(len(methods)), methods)
     panels[0].invert_yaxis()
-    if panels[0].get_legend_handles_labels()[0]:
-        panels[0].legend(fontsize=7)
+    handles, labels = panels[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="lower left", fontsize=7)  # beside the panels, on none
     return figure
 
 

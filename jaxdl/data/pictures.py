@@ -25,9 +25,11 @@ def episode_figure(episode: dict[str, Any], predictions: Mapping[str, np.ndarray
     shot, queries = len(support["label"]) // way, len(query["label"]) // way
     shown = min(queries, 8)
     columns = shot + len(predictions) * shown
-    figure = Figure(figsize=(0.75 * (columns + 1.2), 0.85 * way + 0.6))
+    width, height = 0.75 * (columns + 1.2), 0.85 * way + 0.6  # inches
+    figure = Figure(figsize=(width, height))
     grid = figure.subplots(way, columns, squeeze=False)
-    figure.subplots_adjust(0.02, 0.02, 0.98, 0.88, wspace=0.12, hspace=0.12)
+    left, right, bottom, top = 0.35 / width, 1 - 0.1 / width, 0.1 / height, 1 - 0.4 / height
+    figure.subplots_adjust(left, bottom, right, top, wspace=0.12, hspace=0.12)
 
     def show(axes, image, predicted=None, label=None):
         axes.imshow(1 - np.asarray(image)[..., 0], cmap="gray", vmin=0, vmax=1)
