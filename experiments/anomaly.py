@@ -98,10 +98,13 @@ def run(experiment: str, config: Config, names: Sequence[str], auto: str) -> Non
     report = Report(config.workdir or Path("runs") / folder)
     report.check_config(options)
     for anomaly in config.anomalies:
-        split = anomalies.split(data, anomaly, config.protocol, config.seed)
         part = Report(report.workdir / f"anomaly-{anomaly}")
-        measured = _judge(experiment, config, options, names, anomaly, split, part)
-        table = dict(sorted((_measured(report.workdir) | {anomaly: measured}).items()))
+        if anomaly in _measured(report.workdir):
+            print(f"{part.workdir.name}: measured before")
+        else:
+            split = anomalies.split(data, anomaly, config.protocol, config.seed)
+            _judge(experiment, config, options, names, anomaly, split, part)
+        table = _measured(report.workdir)
         means = _write_table(report, table, config)
     protocol = {"protocol": config.protocol, "selection": "last step", "statistics": "stored"}
     report.write_json(
@@ -128,7 +131,7 @@ def run(experiment: str, config: Config, names: Sequence[str], auto: str) -> Non
 
 
 def _judge(experiment, config, options, names, anomaly, split, report):
-    """Measures every kind of score with one class as the anomaly; also in result.json."""
+    """Measures every kind of score with one class as the anomaly, in result.json."""
     from jaxdl.ops import anomaly as judge
 
     scored = {}
@@ -166,13 +169,12 @@ def _judge(experiment, config, options, names, anomaly, split, report):
             "measures": measured,
         },
     )
-    return measured
 
 
 def _measured(folder):
     """Returns the measures of every class that was the anomaly so far, in this run or before."""
     found = [json.loads(path.read_text()) for path in folder.glob("anomaly-*/result.json")]
-    return {row["anomaly"]: row["measures"] for row in found}
+    return {row["anomaly"]: row["measures"] for row in sorted(found, key=lambda r: r["anomaly"])}
 
 
 def _principal_components(split, seed):
