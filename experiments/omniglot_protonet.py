@@ -8,7 +8,7 @@ Measured with it on Omniglot, 5-way 1-shot, random 1,100/100/423 classes, rotate
 
 import dataclasses
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from experiments import episodic, episodic_options
 from jaxdl.train import command
@@ -20,6 +20,8 @@ class Config(episodic_options.Metric):
 
     train_way: int = 60
     """Classes in a training episode."""
+    comparisons: Literal["prototypes", "pairs"] = "prototypes"
+    """What a training step compares: queries with prototypes, or every image with every other."""
     meta_batch: int = 2
     """Episodes per step."""
 

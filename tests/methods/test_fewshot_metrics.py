@@ -37,6 +37,30 @@ def test_prototypes():
     np.testing.assert_allclose(logits(protonet), [[-1, -8], [-5, -4]], rtol=1e-6)
 
 
+def test_pairs_are_one_shot_tasks():
+    features = np.random.default_rng(0).normal(size=(9, 4))
+    label = np.array([0, 1, 2, 2, 1, 0, 0, 1, 2])
+    losses = []
+    for query in range(9):
+        distance = ((features[query] - features) ** 2).sum(-1)
+        others = np.exp(-distance[label != label[query]]).sum()
+        for support in range(9):
+            if support != query and label[support] == label[query]:
+                near = np.exp(-distance[support])
+                losses.append(-np.log(near / (near + others)))
+    learner = protonet.learner(
+        protonet.Config(way=2, train_way=3, comparisons="pairs"), network=Same()
+    )
+    images = jnp.asarray(features, jnp.float32).reshape(9, 1, 4, 1)
+    task = {
+        part: {"image": images[where], "label": jnp.asarray(label[where])}
+        for part, where in (("support", slice(3)), ("query", slice(3, 9)))
+    }
+    loss, _ = learner.loss({"body": {}, "head": {}}, {}, jax.random.key(0), task)
+    np.testing.assert_allclose(loss, np.mean(losses), rtol=1e-5)
+    assert len(losses) == 9 * 2
+
+
 def test_prototypes_of_averaged_views():
     wide = jnp.pad(SUPPORT["image"], ((0, 0), (2, 2), (2, 2), (0, 0)))
     asked = jnp.pad(QUERIES, ((0, 0), (2, 2), (2, 2), (0, 0)))

@@ -1,12 +1,17 @@
 """Prototypical networks (Snell, Swersky and Zemel, 2017, arXiv 1703.05175).
 
 A class is the mean of its embedded support images; a query belongs to the nearest, in squared
-Euclidean distance.
+Euclidean distance. Training can also compare all the images of a task with each other, which Laenen
+and Bertinetto (2021, arXiv 2012.09831) found to use them better.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
 
 from jaxdl.methods.fewshot import heads
 from jaxdl.methods.fewshot.learner import Learner, maker
@@ -21,6 +26,8 @@ class Config(Metric):
 
     train_way: int = 60
     """Classes in a training task."""
+    comparisons: Literal["prototypes", "pairs"] = "prototypes"
+    """What training compares: queries with prototypes, or every image with every other."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -39,10 +46,47 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
         del head
         return -squared_euclidean(asked, heads.class_means(known, label, way))
 
-    network = network or Conv4(downsampling="pooled")
+    def classify(head, features, task, label):
+        del head, task
+        logits = pair_logits(features, label, config.train_way)
+        return logits, jnp.zeros(len(logits), jnp.int32)
+
     return metric_learner(
-        network, compare, way=config.way, train_way=config.train_way, views=config.views
+        network or Conv4(downsampling="pooled"),
+        compare,
+        way=config.way,
+        train_way=config.train_way,
+        views=config.views,
+        classify=classify if config.comparisons == "pairs" else None,
     )
 
 
 make = maker(learner)
+
+
+def pair_logits(features: jax.Array, label: jax.Array, way: int) -> jax.Array:
+    """Returns the one-shot tasks within a batch: for each pair of a class, all other classes.
+
+    With M images per class, each of them is a query that has each of the M - 1 others as the only
+    support of its class, against all the images of the other classes. Unlike in neighbourhood
+    components analysis, where a near one of its class is enough, it must be near to every one.
+
+    Args:
+      features: [N*M, D].
+      label: int [N*M], each of 0 to N-1 M times, in any order.
+      way: N.
+
+    Returns:
+      [N*M*(M-1), 1 + (N-1)*M], minus the squared Euclidean distance: first within the pair.
+    """
+    images = len(features)
+    grouped = features[jnp.argsort(label)]
+    similarity = -squared_euclidean(grouped, grouped)
+    group = np.arange(images) // (images // way)
+    same = group[:, None] == group
+    own = np.nonzero(same & ~np.eye(images, dtype=bool))[1].reshape(images, -1)
+    others = np.nonzero(~same)[1].reshape(images, -1)
+    alike = jnp.take_along_axis(similarity, own, axis=1)[..., None]
+    apart = jnp.take_along_axis(similarity, others, axis=1)[:, None]
+    apart = jnp.broadcast_to(apart, (*alike.shape[:2], others.shape[1]))
+    return jnp.concatenate([alike, apart], -1).reshape(-1, 1 + others.shape[1])
