@@ -80,8 +80,11 @@ def pair_logits(features: jax.Array, label: jax.Array, way: int) -> jax.Array:
       [N*M*(M-1), 1 + (N-1)*M], minus the squared Euclidean distance: first within the pair.
     """
     images = len(features)
-    grouped = features[jnp.argsort(label)]
-    similarity = -squared_euclidean(grouped, grouped)
+    # A matrix product is far faster than differences; of centred features it loses little.
+    grouped = (features - jax.lax.stop_gradient(features.mean(0)))[jnp.argsort(label)]
+    lengths = (grouped**2).sum(-1)
+    product = jnp.matmul(grouped, grouped.T, precision="highest")
+    similarity = 2 * product - lengths[:, None] - lengths
     group = np.arange(images) // (images // way)
     same = group[:, None] == group
     own = np.nonzero(same & ~np.eye(images, dtype=bool))[1].reshape(images, -1)
