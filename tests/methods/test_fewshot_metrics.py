@@ -38,27 +38,33 @@ def test_prototypes():
 
 
 def test_pairs_are_one_shot_tasks():
-    features = np.random.default_rng(0).normal(size=(9, 4))
+    features = 5 + jax.random.normal(jax.random.key(0), (9, 4))
     label = np.array([0, 1, 2, 2, 1, 0, 0, 1, 2])
-    losses = []
-    for query in range(9):
-        distance = ((features[query] - features) ** 2).sum(-1)
-        others = np.exp(-distance[label != label[query]]).sum()
-        for support in range(9):
-            if support != query and label[support] == label[query]:
-                near = np.exp(-distance[support])
-                losses.append(-np.log(near / (near + others)))
-    learner = protonet.learner(
-        protonet.Config(way=2, train_way=3, comparisons="pairs"), network=Same()
-    )
-    images = jnp.asarray(features, jnp.float32).reshape(9, 1, 4, 1)
-    task = {
-        part: {"image": images[where], "label": jnp.asarray(label[where])}
-        for part, where in (("support", slice(3)), ("query", slice(3, 9)))
-    }
-    loss, _ = learner.loss({"body": {}, "head": {}}, {}, jax.random.key(0), task)
-    np.testing.assert_allclose(loss, np.mean(losses), rtol=1e-5)
-    assert len(losses) == 9 * 2
+
+    def one_by_one(features):
+        losses = []
+        for query in range(9):
+            distance = ((features[query] - features) ** 2).sum(-1)
+            others = jnp.exp(-distance[label != label[query]]).sum()
+            for support in range(9):
+                if support != query and label[support] == label[query]:
+                    near = jnp.exp(-distance[support])
+                    losses.append(-jnp.log(near / (near + others)))
+        assert len(losses) == 9 * 2
+        return sum(losses) / 18
+
+    config = protonet.Config(way=2, train_way=3, comparisons="pairs")
+    learner = protonet.learner(config, network=Same())
+
+    def loss(features):
+        images = features.reshape(9, 1, 4, 1)
+        parts = {"support": slice(3), "query": slice(3, 9)}
+        task = {p: {"image": images[at], "label": jnp.array(label[at])} for p, at in parts.items()}
+        return learner.loss({"body": {}, "head": {}}, {}, jax.random.key(0), task)[0]
+
+    np.testing.assert_allclose(loss(features), one_by_one(features), rtol=1e-5)
+    expected = jax.grad(one_by_one)(features)
+    np.testing.assert_allclose(jax.grad(loss)(features), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_prototypes_of_averaged_views():
