@@ -3,7 +3,8 @@
 python -m experiments.omniglot_protonet
 
 Measured with it on Omniglot, 5-way 1-shot, random 1,100/100/423 classes, rotated test classes,
-1,000 episodes x 75 queries, seed 0: 98.34 +- 0.19 % inductive, 98.07 +- 0.19 % transductive.
+1,000 episodes x 75 queries, seed 0: 98.34 +- 0.19 % inductive, 98.07 +- 0.19 % transductive;
+with --comparisons pairs, 98.92 +- 0.15 % and 98.69 +- 0.16 %.
 """
 
 import dataclasses
