@@ -196,6 +196,6 @@ def suffix(trained: dict[str, Any], tested: dict[str, Any]) -> str:
     parts = [tested["dataset"]]
     if any(trained[name] != tested[name] for name in ("way", "shot")):
         parts.append(f"{tested['way']}w{tested['shot']}s")
-    if trained.get("views") != tested.get("views"):
+    if trained.get("views", 0) != tested.get("views", 0):
         parts.append(f"{tested['views']}views")
     return "".join(f"-{part}" for part in parts)

@@ -136,6 +136,7 @@ def test_each_kind_of_later_test_has_its_own_file():
         assert episodic_options.suffix(trained, trained | changed) == name
     without = {name: value for name, value in trained.items() if name != "views"}
     assert episodic_options.suffix(without, without) == "-omniglot"
+    assert episodic_options.suffix(without, trained) == "-omniglot"  # made before there were views
 
 
 def test_a_damaged_archive_is_one_sentence(archive, tmp_path, capsys):
