@@ -99,7 +99,7 @@ def run(experiment: str, config: Config, names: Sequence[str], auto: str) -> Non
     report.check_config(options)
     for anomaly in config.anomalies:
         part = Report(report.workdir / f"anomaly-{anomaly}")
-        if anomaly in _measured(report.workdir):
+        if (part.workdir / "result.json").exists():
             print(f"{part.workdir.name}: measured before")
         else:
             split = anomalies.split(data, anomaly, config.protocol, config.seed)

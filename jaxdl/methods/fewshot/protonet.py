@@ -87,9 +87,7 @@ def pair_logits(features: jax.Array, label: jax.Array, way: int) -> jax.Array:
     similarity = 2 * product - lengths[:, None] - lengths
     group = np.arange(images) // (images // way)
     same = group[:, None] == group
-    own = np.nonzero(same & ~np.eye(images, dtype=bool))[1].reshape(images, -1)
-    others = np.nonzero(~same)[1].reshape(images, -1)
-    alike = jnp.take_along_axis(similarity, own, axis=1)[..., None]
-    apart = jnp.take_along_axis(similarity, others, axis=1)[:, None]
-    apart = jnp.broadcast_to(apart, (*alike.shape[:2], others.shape[1]))
-    return jnp.concatenate([alike, apart], -1).reshape(-1, 1 + others.shape[1])
+    alike = similarity[same & ~np.eye(images, dtype=bool)].reshape(images, -1)
+    apart = similarity[~same].reshape(images, -1)
+    apart = jnp.repeat(apart, alike.shape[1], axis=0)
+    return jnp.concatenate([alike.reshape(-1, 1), apart], -1)
