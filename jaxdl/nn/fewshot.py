@@ -1,10 +1,10 @@
 """The small networks of the few-shot literature.
 
 Each maps images [B, H, W, C] to logits [B, N], or, without `way`, to the features [B, D] that a
-last layer would read. With `normalisation="batch"` a call normalises with the statistics of its own
-batch and leaves them in the `batch_stats` collection; with `use_running_average=True` it normalises
-with the statistics found there instead. Which batch those come from is the caller's choice, and is
-what separates transductive from inductive evaluation.
+last layer would read. With `normalisation="batch"` and `train=True` a call normalises with the
+statistics of its own batch and leaves them in the `batch_stats` collection; otherwise it normalises
+with the statistics found there. Which batch those come from is the caller's choice, and is what
+separates transductive from inductive evaluation.
 
 The last layer starts at zero. A class has no meaning before an episode gives it one, so any other
 start favours some labels over others for nothing; and the first inner step from zero makes the
@@ -34,12 +34,12 @@ class Normalise(nn.Module):
     (Wu and He, 2018), which no other image can influence."""
 
     @nn.compact
-    def __call__(self, inputs: jax.Array, *, use_running_average: bool = False) -> jax.Array:
+    def __call__(self, inputs: jax.Array, *, train: bool = False) -> jax.Array:
         """Maps [B, ..., C] to the same shape."""
         if self.kind == "group":
             return nn.GroupNorm(num_groups=8, epsilon=1e-3)(inputs)
         normalise = BatchNorm(momentum=0.0, epsilon=1e-3)
-        return normalise(inputs, use_running_average=use_running_average)
+        return normalise(inputs, use_running_average=not train)
 
 
 class Conv4(nn.Module):
@@ -62,7 +62,7 @@ class Conv4(nn.Module):
     """Round what the convolutions multiply to bfloat16."""
 
     @nn.compact
-    def __call__(self, images: jax.Array, *, use_running_average: bool = False) -> jax.Array:
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """Maps images [B, H, W, C], at least 16 pixels wide and high, to [B, N] or [B, D]."""
         strided = self.downsampling == "strided"
         hidden = images
@@ -71,7 +71,7 @@ class Conv4(nn.Module):
             strides = (2, 2) if strided else (1, 1)
             hidden = Conv(features, strides=strides, bfloat16=self.bfloat16)(hidden)
             normalise = Normalise(self.normalisation)
-            hidden = nn.relu(normalise(hidden, use_running_average=use_running_average))
+            hidden = nn.relu(normalise(hidden, train=train))
             hidden = hidden if strided else max_pool(hidden)
         hidden = hidden.reshape(hidden.shape[0], -1)
         return hidden if self.way is None else head(self.way)(hidden)
@@ -88,12 +88,12 @@ class MLP(nn.Module):
     """Normalisation after every hidden layer."""
 
     @nn.compact
-    def __call__(self, images: jax.Array, *, use_running_average: bool = False) -> jax.Array:
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """Maps images [B, H, W, C] to [B, N] or [B, D]."""
         hidden = images.reshape(images.shape[0], -1)
         for units in self.features:
             normalise = Normalise(self.normalisation)
-            hidden = normalise(nn.Dense(units)(hidden), use_running_average=use_running_average)
+            hidden = normalise(nn.Dense(units)(hidden), train=train)
             hidden = nn.relu(hidden)
         return hidden if self.way is None else head(self.way)(hidden)
 
@@ -136,11 +136,11 @@ class FeatureMaps(nn.Module):
     """Channels of every block."""
 
     @nn.compact
-    def __call__(self, images: jax.Array, *, use_running_average: bool = False) -> jax.Array:
+    def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """Maps images [B, H, W, C] to [B, H // 4, W // 4, features]."""
         for halved in (True, True, False, False):
             images = Conv(self.features)(images)
-            images = nn.relu(Normalise()(images, use_running_average=use_running_average))
+            images = nn.relu(Normalise()(images, train=train))
             images = max_pool(images) if halved else images
         return images
 

@@ -3,6 +3,9 @@
 Shapes: B batch, C channels.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import chex
 import flax.linen as nn
 import jax
@@ -25,11 +28,18 @@ class BatchNorm(nn.Module):
     """Initializer of the scale, [C]."""
 
     @nn.compact
-    def __call__(self, inputs: jax.Array, *, use_running_average: bool = False) -> jax.Array:
+    def __call__(
+        self,
+        inputs: jax.Array,
+        *,
+        use_running_average: bool = False,
+        momentum: float | None = None,
+    ) -> jax.Array:
         """Maps [B, ..., C] to the same shape.
 
         The statistics, of all axes but the last, are those of the inputs and go into the collection
         `batch_stats` when that is mutable; with `use_running_average` they are taken from there.
+        A `momentum` is that of this call in place of the module's.
         """
         channels = inputs.shape[-1:]
         scale = self.param("scale", self.scale_init, channels)
@@ -45,8 +55,25 @@ class BatchNorm(nn.Module):
             var = (rows * rows).mean(0) - mean * mean
             var = jnp.where(var > 0, var, 0)  # the gradient of a maximum is less sure, see `pool`
             if self.is_mutable_collection("batch_stats") and not self.is_initializing():
-                keep = self.momentum
+                keep = self.momentum if momentum is None else momentum
                 running_mean.value = keep * running_mean.value + (1 - keep) * mean
                 running_var.value = keep * running_var.value + (1 - keep) * var
         factor = scale * jax.lax.rsqrt(var + self.epsilon)
         return (rows * factor + (bias - mean * factor)).reshape(inputs.shape)
+
+
+@contextlib.contextmanager
+def own_statistics() -> Iterator[None]:
+    """Lets every `BatchNorm` applied in it leave the statistics of that call alone.
+
+    For few-shot learning, which normalises a set of images with the statistics of another: those of
+    one call, not an average over calls.
+    """
+
+    def intercept(following, args, options, context):
+        if isinstance(context.module, BatchNorm) and context.method_name == "__call__":
+            options = {**options, "momentum": 0.0}
+        return following(*args, **options)
+
+    with nn.intercept_methods(intercept):
+        yield

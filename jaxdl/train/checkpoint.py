@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
@@ -24,7 +25,7 @@ from jaxdl.train import processes
 from jaxdl.train.digest import digest_of, host_copy, json_digest, named, types_of
 from jaxdl.train.orbax import NewestAndBest, quieten
 from jaxdl.train.report import differences
-from jaxdl.train.state import TrainState, raw, unraw
+from jaxdl.train.state import TrainState, unraw
 from jaxdl.train.storage import errors_of, folder, in_bucket, reason_of
 
 _DISCARDED = "discarded"  # old checkpoints are renamed into this folder, then removed
@@ -173,7 +174,8 @@ class Checkpoints:
 
         Args:
           template: a state of the same structure, shapes and types, concrete or from
-            `jax.eval_shape`; committed leaves and leaves with a sharding say where arrays go.
+            `jax.eval_shape`; committed leaves and leaves with a sharding say where arrays go. With
+            None for its optimizer's state it is restored without one, to predict with.
           step: which checkpoint; when None, the newest that is not damaged, and those that are are
             named on standard error.
 
@@ -206,20 +208,22 @@ class Checkpoints:
 
     def _restore(self, template: TrainState, step: int) -> tuple[TrainState, dict[str, Any]]:
         about, types = self._about[step], types_of(template)
-        if differing := differences(about["leaves"], types):
+        there = about["leaves"]
+        if template.opt_state is None:
+            there = {name: kind for name, kind in there.items() if not _of_optimizer(name)}
+        if differing := differences(there, types):
             raise CheckpointError(
                 f"the checkpoint of step {step} in {self.directory} is of another model: "
                 f"{differing[0]} ({len(differing)} such differences)"
             )
-        shapes = {name: jax.eval_shape(raw, leaf) for name, leaf in named(template)}
-        host = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in shapes.items()}
-        wanted = {name: value for name, value in host.items() if value.size}
         try:
+            host = {name: _empty(kind) for name, kind in about["leaves"].items()}
+            wanted = {name: value for name, value in host.items() if value.size}
             args = ocp.args.Composite(state=ocp.args.StandardRestore(wanted))
             host |= self._manager.restore(step, args=args).state
         except Exception as error:  # each kind of damage raises another type
             raise self._damaged(step, "its arrays cannot be read") from error
-        if digest_of(types, host) != about["state_sha256"]:
+        if digest_of(about["leaves"], host) != about["state_sha256"]:
             raise self._damaged(step, "its arrays are not those that were saved")
         leaves = [_place(host[name], leaf) for name, leaf in named(template)]
         return jax.tree.unflatten(jax.tree.structure(template), leaves), about["metadata"]
@@ -296,6 +300,19 @@ class Checkpoints:
             return
         for left in [self.directory / _DISCARDED, *self.directory.glob("*.orbax-checkpoint-tmp*")]:
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _of_optimizer(name: str) -> bool:
+    return name.startswith(".opt_state")
+
+
+def _empty(kind: str) -> np.ndarray:
+    """Returns an array as `types_of` describes it, of keys their data."""
+    dtype, _, sides = kind.partition("[")
+    shape = [int(side) for side in sides.rstrip("]").split(",") if side.strip()]
+    if dtype.startswith("key<"):
+        return np.empty([*shape, 2 if dtype == "key<fry>" else 4], np.uint32)
+    return np.empty(shape, jnp.dtype(dtype))
 
 
 def _place(value: np.ndarray, like: Any) -> jax.Array:

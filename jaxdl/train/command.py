@@ -25,32 +25,15 @@ from typing import Any, TypeVar
 
 import tyro
 
-from jaxdl.train import processes, runtime
+from jaxdl.train import options, processes, runtime
 
 C = TypeVar("C")
-Presets = Mapping[str, Mapping[str, Any]]
-NOT_OF_THE_RUN = ("preset", "data_dir", "workdir")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Processes:
-    """Options of an experiment that several processes can run together; see `processes.join`."""
-
-    distributed: bool = False
-    """Be one of several processes, which TPU pods and Slurm say by themselves."""
-    coordinator: str | None = None
-    """Elsewhere: host:port of process 0."""
-    processes: int | None = None
-    """Elsewhere: how many there are."""
-    process: int | None = None
-    """Elsewhere: which one this is, from 0."""
-    peer_timeout: int = 100
-    """Seconds after which a process ends when another has died."""
+_FLAT = (tyro.conf.OmitArgPrefixes,)
 
 
 def parse(
     config: type[C],
-    presets: Presets | None = None,
+    presets: Mapping[str, C] | None = None,
     argv: Sequence[str] | None = None,
     *,
     stored: Callable[[C], Mapping[str, Any] | None] | None = None,
@@ -58,11 +41,13 @@ def parse(
     """Reads the command line into a config.
 
     An option given on the command line always wins; then comes the stored config, then the
-    preset, then the default of the field.
+    preset, then the default of the field. An option that a stored config lacks, because it was
+    made before there was one, has the default of the field.
 
     Args:
-      config: flat, frozen, keyword-only dataclass, every field with a default; the string below
-        a field is its help.
+      config: frozen, keyword-only dataclass, every field with a default; the string below a field
+        is its help. Fields that are dataclasses themselves are groups of options, known by their
+        own names alone.
       presets: other defaults by the value of the field `preset`, which then must exist.
       argv: the arguments; those of this process when None.
       stored: from the config read so far, the options of an earlier run to take as defaults
@@ -76,22 +61,18 @@ def parse(
     default = config()
     if presets is not None:
         name = _preset(config, argv)
-        default = dataclasses.replace(default, **presets[name], preset=name)
+        default = dataclasses.replace(presets[name], preset=name)  # type: ignore[type-var]
     chosen = _cli(config, default, argv)
     earlier = stored(chosen) if stored else None
     if earlier is None:
         return chosen
-    known = {field.name for field in dataclasses.fields(config)}
-    if unknown := sorted(earlier.keys() - known):
-        raise ValueError(f"the stored config has options that are unknown here: {unknown}")
-    lists_to_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in earlier.items()}
-    return _cli(config, dataclasses.replace(default, **lists_to_tuples), argv)
+    return _cli(config, options.changed(config(), earlier), argv)
 
 
 def run(
     main: Callable[[C], Any],
     config: type[C],
-    presets: Presets | None = None,
+    presets: Mapping[str, C] | None = None,
     argv: Sequence[str] | None = None,
     *,
     stored: Callable[[C], Mapping[str, Any] | None] | None = None,
@@ -110,15 +91,15 @@ def run(
     """
     runtime.configure()
     try:
-        options = parse(config, presets, argv, stored=stored)
-        if isinstance(options, Processes) and options.distributed:
+        chosen = parse(config, presets, argv, stored=stored)
+        if isinstance(chosen, options.Processes) and chosen.distributed:
             processes.join(
-                options.coordinator,
-                options.processes,
-                options.process,
-                peer_timeout=options.peer_timeout,
+                chosen.coordinator,
+                chosen.processes,
+                chosen.process,
+                peer_timeout=chosen.peer_timeout,
             )
-        main(options)
+        main(chosen)
     except KeyboardInterrupt as stop:
         again = shlex.join(sys.orig_argv)
         said = str(stop) or "stopped at once; steps since the last checkpoint are lost"
@@ -138,36 +119,10 @@ def run(
     return 0
 
 
-def pick(kind: type[C], config: Any) -> C:
-    """Builds a dataclass from the fields that it has in common with a config."""
-    names = {field.name for field in dataclasses.fields(kind)} & {*vars(config)}
-    return kind(**{name: getattr(config, name) for name in names})
-
-
-def of_the_run(config: Any, *others: str) -> dict[str, Any]:
-    """Returns the options that define a run, as a JSON object.
-
-    Args:
-      config: all options.
-      *others: names of options, besides those that every experiment has, that only say how the run
-        is used: they may change when it is resumed.
-    """
-    use = {*NOT_OF_THE_RUN, *others, *(field.name for field in dataclasses.fields(Processes))}
-    return {name: value for name, value in dataclasses.asdict(config).items() if name not in use}
-
-
-def require_positive(config: Any, *names: str) -> None:
-    """Raises ValueError when one of these options is 0, negative or not a number."""
-    for name in names:
-        value = getattr(config, name)
-        if not value > 0:
-            raise ValueError(f"--{name.replace('_', '-')} must be positive, got {value}")
-
-
 def _cli(config: type[C], default: C, argv: list[str]) -> C:
     spec = sys.modules["__main__"].__spec__
     prog = f"python -m {spec.name}" if spec else None
-    return tyro.cli(config, default=default, args=argv, prog=prog)
+    return tyro.cli(config, default=default, args=argv, prog=prog, config=_FLAT)
 
 
 def _preset(config: type, argv: list[str]) -> str:

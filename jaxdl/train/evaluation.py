@@ -67,22 +67,26 @@ def compile_evaluation(
     return evaluate
 
 
-def map_batches(function: Callable[[np.ndarray], Any], examples: np.ndarray, size: int) -> Any:
+def map_batches(function: Callable[[Any], Any], examples: Any, size: int) -> Any:
     """Applies a compiled function to any number of examples with one program.
 
     Args:
-      function: `[size, ...] -> pytree` of arrays whose first axis is the same examples.
-      examples: [n, ...], n at least 1.
+      function: from a pytree of arrays [size, ...] to one whose first axis is the same examples.
+      examples: pytree of arrays [n, ...], n at least 1.
       size: of a batch; the last one is filled up with its first example.
 
     Returns:
-      The pytree of NumPy arrays with the first axis n.
+      The function's pytree of NumPy arrays with the first axis n.
     """
     found = []
-    for first in range(0, len(examples), size):
-        part = examples[first : first + size]
-        full = np.concatenate([part, np.repeat(part[:1], size - len(part), 0)])
-        found.append(
-            jax.tree.map(lambda leaf, n=part.shape[0]: leaf[:n], jax.device_get(function(full)))
-        )
+    count = len(jax.tree.leaves(examples)[0])
+    for first in range(0, count, size):
+        here = min(size, count - first)
+
+        def part(leaf, first=first, here=here):
+            some = np.asarray(leaf[first : first + here])
+            return np.concatenate([some, np.repeat(some[:1], size - here, 0)])
+
+        outputs = jax.device_get(function(jax.tree.map(part, examples)))
+        found.append(jax.tree.map(lambda leaf, n=here: leaf[:n], outputs))
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *found)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxdl.train import processes
 from jaxdl.train.finite import NonFinite, check_parameters, check_values
 from jaxdl.train.progress import Progress
-from jaxdl.train.report import Report, WorkdirError, differences
+from jaxdl.train.report import Report, WorkdirError, completed, differences
 from jaxdl.train.state import TrainState
 
 if TYPE_CHECKING:  # it brings in Orbax
@@ -45,6 +45,7 @@ def fit(
     score: str | None = "accuracy",
     rate_unit: tuple[str, int] = ("steps", 1),
     patience: int | None = None,
+    watch: str = "-loss",
 ) -> TrainState:
     """Trains to `steps`, going on from the newest checkpoint when there is one.
 
@@ -72,11 +73,12 @@ def fit(
       checkpoints: where to save and to resume from.
       report: the folder of the run.
       metadata: JSON object stored in each checkpoint: config, protocol.
-      score: the name in `evaluate`'s result, higher being better, by which the best checkpoint is
-        kept; None for none.
+      score: the name in `evaluate`'s result by which the best checkpoint is kept, the one with the
+        highest value, or, with a minus before the name, the lowest; None for none.
       rate_unit: what the rate counts, and how many of it one step takes.
-      patience: stop early, after that many evaluations in a row whose `loss` is not below the
-        lowest one before them; None for never.
+      patience: stop early, after that many evaluations in a row none of which is better than the
+        best before them; None for never.
+      watch: by what that is judged, as `score` says it.
 
     Returns:
       The state after `steps` steps, or fewer with `patience`; it is in the newest checkpoint too.
@@ -109,7 +111,7 @@ def fit(
         pending = None
 
         def is_exhausted(rows):
-            return patience is not None and bool(processes.agree(_exhausted(rows, patience)))
+            return patience is not None and bool(processes.agree(_exhausted(rows, patience, watch)))
 
         exhausted = is_exhausted(rows)
         with (
@@ -129,7 +131,9 @@ def fit(
                         check_parameters(state, done)
                         report.flush()  # a resumed run finds all rows of before its checkpoint
                         checkpoints.save(
-                            state, metadata=metadata, score=values[score] if score else None
+                            state,
+                            metadata=metadata,
+                            score=_judged(values, score) if score else None,
                         )
                         # Last: this row tells a resumed run that the checkpoint has its score.
                         log.valid(values)
@@ -167,7 +171,7 @@ def _resume(
         return state
     if processes.is_main():
         state, there = checkpoints.restore(state)
-        if differing := differences(there, metadata):
+        if differing := differences(completed(there, metadata), metadata):
             raise WorkdirError(
                 f"the checkpoints in {checkpoints.directory} are of another run: "
                 f"{', '.join(differing)}; choose another --workdir"
@@ -175,10 +179,14 @@ def _resume(
     return processes.send(state)
 
 
-def _exhausted(rows: Sequence[Mapping[str, Any]], patience: int) -> bool:
-    """Says whether the last `patience` validation losses are all not below the lowest before."""
-    losses = [row["loss"] for row in rows if row["split"] == "valid"]
-    return len(losses) > patience and min(losses[-patience:]) >= min(losses[:-patience])
+def _judged(values: Mapping[str, float], name: str) -> float:
+    return -values[name[1:]] if name.startswith("-") else values[name]
+
+
+def _exhausted(rows: Sequence[Mapping[str, Any]], patience: int, watch: str) -> bool:
+    """Says whether none of the last `patience` evaluations is better than the best before."""
+    found = [_judged(row, watch) for row in rows if row["split"] == "valid"]
+    return len(found) > patience and max(found[-patience:]) <= max(found[:-patience])
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
@@ -42,6 +43,13 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
         for name in {**there, **here}
         if there.get(name) != here.get(name)
     ]
+
+
+def completed(there: Any, here: Any) -> Any:
+    """Returns a JSON object with what it lacks taken from another, at every depth."""
+    if not isinstance(there, Mapping) or not isinstance(here, Mapping):
+        return there
+    return {**here, **{key: completed(value, here.get(key)) for key, value in there.items()}}
 
 
 def _fields(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -79,8 +87,14 @@ class Report:
             except ValueError as error:
                 raise WorkdirError(f"cannot read {path}: {error}") from error
 
-    def check_config(self, config: Mapping[str, Any]) -> None:
+    def check_config(
+        self, config: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         """Claims an unused folder for a run with these options, or sees that it has the same ones.
+
+        Args:
+          config: JSON object.
+          defaults: what options are that the folder's run, made before there were such, lacks.
 
         Raises:
           WorkdirError: the folder belongs to a run with other options, or cannot be written.
@@ -88,7 +102,7 @@ class Report:
         there = self.config()
         if there is None:
             self.write_json("config.json", config)
-        elif differing := differences(there, config):
+        elif differing := differences({**defaults, **there}, config):
             raise WorkdirError(
                 f"{self.workdir} holds a run with other options: {', '.join(differing)}; "
                 "choose another --workdir"

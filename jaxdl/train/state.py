@@ -1,10 +1,12 @@
 """The types that every method and the whole engine share, and the one rule of randomness."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 _KEY_KINDS = ("threefry2x32", "rbg", "unsafe_rbg")
 
@@ -18,13 +20,36 @@ class TrainState(NamedTuple):
     extra: Any  # pytree: statistics, averages, frozen networks; () when there is none
     key: jax.Array  # typed PRNG key []; never advances, see `step_key`
 
+    @classmethod
+    def start(
+        cls, params: Any, optimizer: optax.GradientTransformation, extra: Any, key: jax.Array
+    ) -> "TrainState":
+        """Makes the state of a training that has not taken a step.
+
+        Args:
+          params: pytree of floating-point arrays.
+          optimizer: whose state is begun; of several players, see `jaxdl.train.players.together`.
+          extra: see the field.
+          key: a typed PRNG key, from which all random numbers of the training follow.
+        """
+        return cls(jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, key)
+
 
 class Method(NamedTuple):
-    """A training method as three pure, uncompiled functions; what every `make` returns."""
+    """A way to learn as pure, uncompiled functions; what every `make` returns."""
 
-    init: Callable[[jax.Array, Any], TrainState]  # (key, batch) -> state
+    init: Callable[[jax.Array, Any], TrainState]
+    """`(key, batch) -> state`; of the batch only shapes count."""
     train_step: Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
-    eval_step: Callable[[TrainState, Any], dict[str, Any]]  # -> {name: ops.metrics.Moments}
+    """`(state, batch) -> (state, {name: scalar})`."""
+    predict: Callable[[TrainState, Any], dict[str, jax.Array]]
+    """`(state, inputs) -> {name: [B, ...]}`: what a trained state is for, in evaluation mode. The
+    inputs are a batch without what is to be found; no example depends on another."""
+    eval_step: Callable[[TrainState, Any], dict[str, Any]]
+    """`(state, batch) -> {name: jaxdl.ops.metrics.Moments}` over examples, each counted by the
+    batch's `weight` [B]: 0 for padding."""
+    protocol: Mapping[str, Any] = MappingProxyType({})
+    """What must be named beside a figure of this method, as a JSON object."""
 
 
 def step_key(state: TrainState, purpose: int) -> jax.Array:
@@ -65,6 +90,11 @@ def unraw(value: Any, like: Any) -> jax.Array:
         kind = next(k for k in _KEY_KINDS if jax.random.key(0, impl=k).dtype == like.dtype)
         array = jax.random.wrap_key_data(array, impl=kind)
     return array
+
+
+def variables(params: Any, extra: Any) -> dict[str, Any]:
+    """Returns the Flax variables of a network: its parameters and `extra["batch_stats"]`."""
+    return {"params": params, "batch_stats": extra["batch_stats"]}
 
 
 def averaged(average: Any, now: Any, step: jax.Array, decay: float) -> Any:

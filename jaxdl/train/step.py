@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxdl.train.state import TrainState, raw, step_key, unraw
+from jaxdl.train.state import TrainState, averaged, raw, step_key, unraw, variables
 
 Loss = Callable[[Any, Any, jax.Array, Any], tuple[jax.Array, tuple[Any, dict[str, jax.Array]]]]
 Step = Callable[[TrainState, Any], tuple[TrainState, dict[str, jax.Array]]]
@@ -23,13 +23,14 @@ def gradient_step(
     *,
     axis_name: str | None = None,
     microbatch: int | None = None,
-    differentiate: Callable[..., Any] | None = None,
+    average_decay: float = 0.0,
 ) -> Step:
     """Makes the step that takes one gradient of one loss.
 
     Args:
       loss: `(params, extra, key, batch) -> (scalar, (extra, metrics))`; metrics are scalars.
-      optimizer: what turns the gradient into an update.
+      optimizer: what turns the gradient into an update. One that takes Optax's further arguments,
+        `value`, `grad` and `value_fn`, is given those of this step's batch.
       axis_name: the mapped axis over which gradients, metrics and the floating-point leaves of
         `extra` are averaged, for a step that runs inside `pmap` or `shard_map`; None under `jit`.
         A device has a key of its own, as a microbatch does.
@@ -38,8 +39,8 @@ def gradient_step(
         are those of the whole batch when the loss is a mean over examples that do not see one
         another; the memory, and the share of the cache, are those of a microbatch. A microbatch has
         a key of its own. None for the whole batch.
-      differentiate: `(params, extra, key, batch) -> ((scalar, (extra, metrics)), gradient)`, what
-        is followed instead of the loss's own gradient; None for `jax.value_and_grad` of the loss.
+      average_decay: share of `extra["average"]` that a step keeps, an average of
+        `variables(params, extra)`, see `averaged`; 0 for none. The loss never sees it.
 
     Returns:
       `(state, batch) -> (state, metrics)`: the loss's own metrics, all taken before the update, and
@@ -48,7 +49,8 @@ def gradient_step(
     Raises:
       ValueError: `microbatch` does not divide the examples of one device.
     """
-    differentiate = differentiate or jax.value_and_grad(loss, has_aux=True)
+    differentiate = jax.value_and_grad(loss, has_aux=True)
+    optimizer = optax.with_extra_args_support(optimizer)
 
     def of_one(params, extra, key, batch):
         (value, (extra, metrics)), gradient = differentiate(params, extra, key, batch)
@@ -67,7 +69,7 @@ def gradient_step(
             def add(total, part):
                 index, batch = part
                 result = of_one(params, extra, jax.random.fold_in(key, first + index), batch)
-                return _where_inexact(lambda new, sum: sum + new / count, result, total), None
+                return where_inexact(lambda new, sum: sum + new / count, result, total), None
 
             only = jax.tree.map(lambda leaf: leaf[0], parts)
             if count == 1:
@@ -78,7 +80,7 @@ def gradient_step(
                 result, _ = jax.lax.scan(add, start, (jnp.arange(count), parts))
         if axis_name is None:
             return result
-        return _where_inexact(lambda leaf: jax.lax.pmean(leaf, axis_name), result)
+        return where_inexact(lambda leaf: jax.lax.pmean(leaf, axis_name), result)
 
     def step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         run = of_all
@@ -92,14 +94,29 @@ def gradient_step(
                 # With it, the gradient of replicated parameters would be summed over devices.
                 check_vma=False,
             )
-        gradient, extra, metrics = run(state.params, state.extra, step_key(state, 0), batch)
-        update, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        key, seen = step_key(state, 0), state.extra
+        if average_decay:
+            seen = {name: part for name, part in state.extra.items() if name != "average"}
+        gradient, extra, metrics = run(state.params, seen, key, batch)
+        update, opt_state = optimizer.update(
+            gradient,
+            state.opt_state,
+            state.params,
+            value=metrics["loss"],
+            grad=gradient,
+            value_fn=lambda params: run(params, seen, key, batch)[2]["loss"],
+        )
         metrics |= {
             "gradient_norm": optax.tree.norm(gradient),
             "parameter_norm": optax.tree.norm(state.params),
             "update_norm": optax.tree.norm(update),
         }
         params = optax.apply_updates(state.params, update)
+        if average_decay:
+            average = averaged(
+                state.extra["average"], variables(params, extra), state.step, average_decay
+            )
+            extra = extra | {"average": average}
         return TrainState(state.step + 1, params, opt_state, extra, state.key), metrics
 
     return step
@@ -260,6 +277,19 @@ def _axis_of_mesh() -> str | None:
     return names[0] if names else None
 
 
+def with_gradient(value: jax.Array, params: Any, gradient: Any) -> jax.Array:
+    """Returns a value whose gradient with respect to `params` is declared to be `gradient`.
+
+    It is how a method follows another direction than the slope of its loss.
+    """
+    # Each term is 0.
+    moves = [
+        jnp.vdot(p - jax.lax.stop_gradient(p), jax.lax.stop_gradient(g))
+        for p, g in zip(jax.tree.leaves(params), jax.tree.leaves(gradient), strict=True)
+    ]
+    return jax.lax.stop_gradient(value) + sum(moves)
+
+
 def _split(batch: Any, size: int) -> tuple[Any, int]:
     """Returns the batch with leaves [B / size, size, ...], and how many parts that makes."""
     examples = jax.tree.leaves(batch)[0].shape[0]
@@ -269,7 +299,7 @@ def _split(batch: Any, size: int) -> tuple[Any, int]:
     return jax.tree.map(lambda leaf: leaf.reshape(count, size, *leaf.shape[1:]), batch), count
 
 
-def _where_inexact(function: Callable[..., jax.Array], tree: Any, *others: Any) -> Any:
+def where_inexact(function: Callable[..., jax.Array], tree: Any, *others: Any) -> Any:
     """Maps the floating-point leaves, and keeps the others of the first tree."""
     return jax.tree.map(
         lambda leaf, *rest: (

@@ -7,34 +7,17 @@ and a new last layer is fitted to the support set. In Baseline++ both last layer
 Shapes: A all training classes, N ways, B images, D features.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 
-from jaxdl.methods.fewshot import heads
+from jaxdl.methods.fewshot import examples, heads
+from jaxdl.methods.fewshot.configs import Baseline as Config
 from jaxdl.methods.fewshot.inner import adapt
 from jaxdl.methods.fewshot.learner import Learner, cross_entropy, maker
-from jaxdl.methods.fewshot.metric import Features, metric_learner
+from jaxdl.methods.fewshot.metric import metric_learner
 from jaxdl.nn.fewshot import Conv4
 from jaxdl.ops.distances import cosine_similarity
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Features):
-    """What defines Baseline and Baseline++."""
-
-    classes: int = 1100
-    """All training classes (A)."""
-    rotated: bool = False
-    """Whether the four rotations of a training class are classes of their own."""
-    cosine: bool = False
-    """Baseline++."""
-    scale: float = 10.0
-    """Of the cosine similarities as logits."""
-    fit_steps: int = 100
-    """Gradient steps on the support set for the new last layer."""
-    fit_lr: float = 0.1
-    """Their learning rate."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -44,7 +27,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to features [B, D] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4 without its last layer.
 
     Raises:
@@ -91,3 +74,13 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return (
+        Config(way=examples.WAY, classes=examples.WAY, fit_steps=5),
+        examples.FEATURES,
+        examples.tasks(),
+    )

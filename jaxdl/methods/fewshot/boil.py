@@ -4,23 +4,16 @@ MAML whose inner loop adapts everything but the last layer: the features change 
 classifier that reads them does not.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
 
-from jaxdl.methods.fewshot import heads
-from jaxdl.methods.fewshot.inner import Differentiated, gradient_learner
+from jaxdl.methods.fewshot import examples, heads
+from jaxdl.methods.fewshot.configs import BOIL as Config
+from jaxdl.methods.fewshot.inner import gradient_learner
 from jaxdl.methods.fewshot.learner import Learner, embed, maker
 from jaxdl.nn.fewshot import Conv4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Differentiated):
-    """What defines BOIL; the inner rate is the paper's, on a mean loss."""
-
-    inner_lr: float = 0.5
-    """Learning rate of the inner loop, on a mean loss."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -28,7 +21,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to features [B, D] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4 without its last layer.
 
     Raises:
@@ -57,3 +50,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, eval_inner_steps=2), examples.FEATURES, examples.tasks()

@@ -6,14 +6,15 @@ the length of the inner loop nor its memory enters.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
 import jax
 from jax.scipy.sparse.linalg import cg
 
-from jaxdl.methods.fewshot.inner import InnerLoop, Loss, check, follow
+from jaxdl.methods.fewshot import examples
+from jaxdl.methods.fewshot.configs import IMAML as Config
+from jaxdl.methods.fewshot.inner import Loss, check, follow
 from jaxdl.methods.fewshot.learner import (
     Learner,
     accuracy,
@@ -21,28 +22,9 @@ from jaxdl.methods.fewshot.learner import (
     embed,
     maker,
     outputs,
-    with_gradient,
 )
 from jaxdl.nn.fewshot import Conv4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(InnerLoop):
-    """What defines iMAML; the defaults are meant for 5-way Omniglot."""
-
-    inner_lr: float = 0.03
-    """Learning rate of the inner loop, on a mean loss."""
-    inner_steps: int = 16
-    """Inner gradient steps in training (S)."""
-    eval_inner_steps: int = 16
-    """Inner gradient steps in evaluation; the accuracy is measured after each of them."""
-    pull: float = 2.0
-    """Lambda: weight of half the squared distance to the initialisation, in the inner loop."""
-    cg_steps: int = 5
-    """Steps of conjugate gradients."""
-    damping: float = 10.0
-    """Added to lambda in the system that they solve, which is not positive definite where the
-    support loss is far from convex, and then sends training astray; 0 for the exact gradient."""
+from jaxdl.train.step import with_gradient
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -50,7 +32,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to logits [B, N] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to logits [B, N] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4.
 
     Raises:
@@ -108,6 +90,12 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, eval_inner_steps=2), examples.LOGITS, examples.tasks()
 
 
 def proximal_step(

@@ -4,42 +4,14 @@ Shapes: B images, N ways, S inner steps.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
-from jaxdl.methods.fewshot.learner import MODES, Learner, Settings, accuracy, cross_entropy
+from jaxdl.methods.fewshot.configs import Differentiated, InnerLoop
+from jaxdl.methods.fewshot.learner import MODES, Learner, accuracy, cross_entropy
 
 Loss = Callable[[Any, Any], jax.Array]
-Normalisation = Literal["transductive", "support", "group"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class InnerLoop(Settings):
-    """What the config of every method that takes gradient steps on the support set holds."""
-
-    inner_lr: float = 0.4
-    """Learning rate of the inner loop, whose loss is a mean over the support set."""
-    inner_steps: int = 1
-    """Inner gradient steps in training (S)."""
-    eval_inner_steps: int = 10
-    """Inner gradient steps in evaluation; the accuracy is measured after each of them."""
-    normalisation: Normalisation = "transductive"
-    """How queries are normalised in training: with the statistics of all the queries of the task
-    (transductive, as published), with those of the support set, which is inductive, or each image
-    by itself (group)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Differentiated(InnerLoop):
-    """What the config of a method that differentiates through its inner loop holds."""
-
-    first_order: bool = False
-    """Treat the inner gradient as a constant."""
-    remat: bool = True
-    """Recompute an inner step's activations in the backward pass when there are several steps, for
-    a third of the memory."""
 
 
 def gradient_learner(

@@ -8,7 +8,6 @@ for a task that is only padding.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,6 +16,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxdl.methods.fewshot.configs import Settings
+from jaxdl.nn.norm import own_statistics
 from jaxdl.ops.metrics import Moments
 from jaxdl.train.state import Method, TrainState
 from jaxdl.train.step import gradient_step, map_examples
@@ -24,17 +25,6 @@ from jaxdl.train.step import gradient_step, map_examples
 MODES = ("transductive", "inductive")
 Logits = dict[str, jax.Array]
 ADAM = optax.adam(1e-3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the config of every few-shot method holds."""
-
-    way: int = 5
-    """Classes in a task to be predicted (N)."""
-    tasks_at_once: int = 0
-    """Tasks that a device works on at the same time; 0 for what is fastest: one on a CPU, whose
-    cache holds little more, and all of them elsewhere."""
 
 
 class Learner(NamedTuple):
@@ -83,14 +73,22 @@ def maker(
           axis_name: see `jaxdl.train.step.gradient_step`.
 
         Returns:
-          A Method whose evaluation gives `accuracy/transductive`, `accuracy/inductive`, the same of
-          `loss` and of the learner's own measures: Moments over tasks, each [M].
+          A Method whose examples are tasks. It predicts `inductive` and `transductive`, logits
+          [T, B, N], and, if there is an inner loop, `inductive before` and `transductive before`
+          it. Its evaluation gives `accuracy/transductive`, `accuracy/inductive`, the same of `loss`
+          and of the learner's own measures, and each `/after_S_steps` of the inner loop.
 
         Raises:
           ValueError: when a setting is out of its range.
         """
+        names = ("normalisation", "inner_steps", "eval_inner_steps", "views")
+        protocol = {name: getattr(config, name) for name in names if hasattr(config, name)}
         return _method(
-            learner(config, network=network), optimizer or default, axis_name, config.tasks_at_once
+            learner(config, network=network),
+            optimizer or default,
+            axis_name,
+            config.tasks_at_once,
+            protocol,
         )
 
     return make
@@ -101,6 +99,7 @@ def _method(
     optimizer: optax.GradientTransformation,
     axis_name: str | None,
     tasks_at_once: int,
+    protocol: Mapping[str, Any],
 ) -> Method:
     if tasks_at_once < 0:
         raise ValueError(f"tasks_at_once must be 0 or more, got {tasks_at_once}")
@@ -117,6 +116,13 @@ def _method(
         metrics = jax.tree.map(lambda metric: metric.mean(0), metrics)
         return values.mean(), (jax.tree.map(_mean_or_first, extras), metrics)
 
+    def predict_task(shared, task):
+        found = learner.predict(*shared, task["support"], task["query"]["image"])
+        last = {mode: logits[-1] for mode, logits in found.items()}
+        if len(learner.measured_after) == 1:
+            return last
+        return last | {f"{mode} before": logits[0] for mode, logits in found.items()}
+
     def evaluate_task(shared, task):
         label = task["query"]["label"]
         logits = learner.predict(*shared, task["support"], task["query"]["image"])
@@ -130,18 +136,26 @@ def _method(
     def init(key: jax.Array, batch: Any) -> TrainState:
         parameter_key, state_key = jax.random.split(key)
         params, extra = learner.init(parameter_key, batch["support"]["image"][0])
-        return TrainState(
-            jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, state_key
-        )
+        return TrainState.start(params, optimizer, extra, state_key)
+
+    def predict(state: TrainState, inputs: Any) -> dict[str, jax.Array]:
+        shared = state.params, state.extra
+        return map_examples(predict_task, microbatch=at_once)(shared, tasks(inputs))
 
     def eval_step(state: TrainState, batch: Any) -> dict[str, Moments]:
         measured = map_examples(evaluate_task, microbatch=at_once)(
             (state.params, state.extra), tasks(batch)
         )
-        return {name: Moments.of(value, batch["weight"]) for name, value in measured.items()}
+        found = {}
+        for name, values in measured.items():
+            moments = Moments.of(values, batch["weight"])
+            found[name] = moments.at(-1)
+            for index, steps in enumerate(learner.measured_after):
+                found[f"{name}/after_{steps}_steps"] = moments.at(index)
+        return found
 
     train_step = gradient_step(loss, optimizer, axis_name=axis_name, microbatch=at_once)
-    return Method(init, train_step, eval_step)
+    return Method(init, train_step, predict, eval_step, protocol)
 
 
 def embed(
@@ -154,24 +168,16 @@ def embed(
     """
     if not inductive:
         return outputs(network, params, images)
-    _, statistics = network.apply({"params": params}, support, mutable=["batch_stats"])
-    return network.apply({"params": params, **statistics}, images, use_running_average=True)
+    with own_statistics():
+        _, statistics = network.apply(
+            {"params": params}, support, train=True, mutable=["batch_stats"]
+        )
+    return network.apply({"params": params, **statistics}, images)
 
 
 def outputs(network: nn.Module, params: Any, images: jax.Array) -> jax.Array:
     """Returns the network's outputs [B, D] of images, normalised with their own statistics."""
-    return network.apply({"params": params}, images, mutable=["batch_stats"])[0]
-
-
-def with_gradient(value: jax.Array, params: Any, gradient: Any) -> jax.Array:
-    """Returns a value whose gradient with respect to `params` is declared to be `gradient`."""
-    params, gradient = jax.tree.leaves(params), jax.tree.leaves(gradient)
-    # Each term is 0.
-    moves = [
-        jnp.vdot(p - jax.lax.stop_gradient(p), jax.lax.stop_gradient(g))
-        for p, g in zip(params, gradient, strict=True)
-    ]
-    return jax.lax.stop_gradient(value) + sum(moves)
+    return network.apply({"params": params}, images, train=True, mutable=["batch_stats"])[0]
 
 
 def tasks(batch: Any) -> dict[str, Any]:

@@ -5,22 +5,15 @@ classifier for its queries; the meta-gradient goes through those steps, or, in t
 variant (FOMAML), takes them as constants.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 
-from jaxdl.methods.fewshot.inner import Differentiated, gradient_learner
+from jaxdl.methods.fewshot import examples
+from jaxdl.methods.fewshot.configs import MAML as Config
+from jaxdl.methods.fewshot.inner import gradient_learner
 from jaxdl.methods.fewshot.learner import Learner, embed, maker
 from jaxdl.nn.fewshot import Conv4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Differentiated):
-    """What defines MAML, or FOMAML (`first_order`): the paper's settings for 5-way Omniglot.
-
-    The authors' code takes the sum over the N classes as the inner loss, which is the same as N
-    times this rate.
-    """
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -28,7 +21,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to logits [B, N] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to logits [B, N] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4 of the paper.
 
     Raises:
@@ -52,3 +45,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, eval_inner_steps=2), examples.LOGITS, examples.tasks()

@@ -9,14 +9,16 @@ statistics for every step are not here: its own code never normalises with them.
 Shapes: S inner steps.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxdl.methods.fewshot.inner import InnerLoop, check, follow
+from jaxdl.methods.fewshot import examples
+from jaxdl.methods.fewshot.configs import MAMLPlusPlus as Config
+from jaxdl.methods.fewshot.inner import check, follow
 from jaxdl.methods.fewshot.learner import (
     Learner,
     accuracy,
@@ -28,36 +30,12 @@ from jaxdl.methods.fewshot.learner import (
 from jaxdl.nn.fewshot import Conv4
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config(InnerLoop):
-    """What defines MAML++; the defaults are the authors' for Omniglot."""
-
-    inner_lr: float = 0.1
-    """Learning rate of the inner loop, on a mean loss, before training."""
-    inner_steps: int = 5
-    """Inner gradient steps in training (S)."""
-    eval_inner_steps: int = 5
-    """Inner gradient steps in evaluation; beyond S they repeat the last step's rates."""
-    multi_step_iterations: int = 5000
-    """Outer steps over which the loss moves from the mean over all inner steps to the last of them;
-    0 for the last alone."""
-    learned_rates: bool = True
-    """Learn a rate for every array of parameters and every inner step."""
-    normalisation_per_step: bool = True
-    """Learn the scale and offset of the normalisation layers for every number of inner steps taken;
-    they are not adapted in any case."""
-    first_order_until: int = 0
-    """Outer steps in which the inner gradient is treated as a constant."""
-    remat: bool = True
-    """Recompute an inner step's activations in the backward pass."""
-
-
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
     """Makes the functions that learn one task.
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to logits [B, N] and takes `use_running_average`; its
+      network: maps images [B, H, W, C] to logits [B, N] and takes `train`; its
         normalisation layers have "norm" in their names. None for the strided Conv4.
 
     Raises:
@@ -154,6 +132,12 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, eval_inner_steps=2), examples.LOGITS, examples.tasks()
 
 
 def step_weights(steps: int, progress: jax.Array) -> jax.Array:

@@ -4,28 +4,18 @@ The label of a query is the mean of the support set's labels, weighted by a soft
 similarities of embeddings.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdl.methods.fewshot import examples
+from jaxdl.methods.fewshot.configs import Matching as Config
 from jaxdl.methods.fewshot.learner import Learner, maker
-from jaxdl.methods.fewshot.metric import Metric, metric_learner
+from jaxdl.methods.fewshot.metric import metric_learner
 from jaxdl.nn.fewshot import Conv4, FullContext
 from jaxdl.ops.distances import cosine_similarity
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Metric):
-    """What defines matching networks."""
-
-    scale: float = 10.0
-    """Of the similarities in the softmax; the paper's 1 leaves it almost flat."""
-    full_context: bool = False
-    """Embed the support set and the queries with regard to one another (FCE)."""
-    attention_steps: int = 5
-    """Rounds of attention with full context."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -33,7 +23,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to features [B, D] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the pooled Conv4 of the paper.
 
     Raises:
@@ -66,3 +56,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, train_way=examples.WAY), examples.FEATURES, examples.tasks()

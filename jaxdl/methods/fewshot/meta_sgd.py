@@ -4,20 +4,17 @@ MAML that learns the rate of every single parameter's inner step, its sign inclu
 the initialisation.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdl.methods.fewshot.inner import Differentiated, gradient_learner
+from jaxdl.methods.fewshot import examples
+from jaxdl.methods.fewshot.configs import MetaSGD as Config
+from jaxdl.methods.fewshot.inner import gradient_learner
 from jaxdl.methods.fewshot.learner import Learner, embed, maker
 from jaxdl.nn.fewshot import Conv4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Differentiated):
-    """What defines Meta-SGD; the defaults are MAML's for 5-way Omniglot."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -25,7 +22,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to logits [B, N] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to logits [B, N] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4.
 
     Raises:
@@ -55,3 +52,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, eval_inner_steps=2), examples.LOGITS, examples.tasks()

@@ -4,7 +4,6 @@ Shapes: N ways, K shots, B queries, D features.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -12,28 +11,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdl.methods.fewshot.learner import MODES, Learner, Settings, accuracy, cross_entropy
+from jaxdl.methods.fewshot.learner import MODES, Learner, accuracy, cross_entropy
+from jaxdl.nn.norm import own_statistics
 from jaxdl.ops.augmentation import random_affine
 
 # Share of the running normalisation statistics that a training step keeps.
 MOMENTUM = 0.9
-
-
-@dataclass(frozen=True, kw_only=True)
-class Features(Settings):
-    """What the config of every method without an inner loop in its network holds."""
-
-    views: int = 0
-    """Distorted copies of an image whose features are averaged with its own in a prediction; all
-    images are distorted alike, see `jaxdl.ops.augmentation.random_affine`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric(Features):
-    """What the config of every method that compares queries with the support set holds."""
-
-    train_way: int = 20
-    """Classes in a training task."""
 
 
 def metric_learner(
@@ -55,7 +38,7 @@ def metric_learner(
     that they depend on no other image.
 
     Args:
-      network: maps images [B, H, W, C] to features [B, ...] and takes `use_running_average`.
+      network: maps images [B, H, W, C] to features [B, ...] and takes `train`.
       compare: `(head, support_features, support_label, features, way) -> logits [B, way]`.
       way: N of the tasks to be predicted.
       train_way: N of the training tasks.
@@ -64,7 +47,8 @@ def metric_learner(
       classify: `(head, features, task, label) -> (logits, label)`, what training does with all the
         images of a task, in place of comparing its queries with its support set.
       measures: see `Learner`.
-      views: see `Features`.
+      views: distorted copies of an image whose features are averaged with its own in a prediction;
+        all images are distorted alike, see `jaxdl.ops.augmentation.random_affine`.
 
     Raises:
       ValueError: when there are fewer than two classes, or `views` is negative.
@@ -75,7 +59,10 @@ def metric_learner(
         raise ValueError(f"views must be 0 or more, got {views}")
 
     def features(params, images):
-        out, seen = network.apply({"params": params["body"]}, images, mutable=["batch_stats"])
+        with own_statistics():
+            out, seen = network.apply(
+                {"params": params["body"]}, images, train=True, mutable=["batch_stats"]
+            )
         return out, seen.get("batch_stats", {})
 
     def init(key, images):
@@ -105,7 +92,7 @@ def metric_learner(
         def embed(images):
             return {
                 "transductive": features(params, images)[0],
-                "inductive": network.apply(stored, images, use_running_average=True),
+                "inductive": network.apply(stored, images),
             }
 
         def add(total, key):

@@ -4,22 +4,15 @@ MAML whose last layer starts every task as the classifier by prototypes; the met
 through that start as well.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 
-from jaxdl.methods.fewshot import heads
-from jaxdl.methods.fewshot.inner import Differentiated, gradient_learner
+from jaxdl.methods.fewshot import examples, heads
+from jaxdl.methods.fewshot.configs import ProtoMAML as Config
+from jaxdl.methods.fewshot.inner import gradient_learner
 from jaxdl.methods.fewshot.learner import Learner, embed, maker, outputs
 from jaxdl.nn.fewshot import Conv4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Differentiated):
-    """What defines Proto-MAML; the defaults are MAML's for 5-way Omniglot, but for the rate."""
-
-    inner_lr: float = 0.01
-    """Learning rate of the inner loop; the last layer starts as large as the features are."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -27,7 +20,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to features [B, D] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4 without its last layer.
 
     Raises:
@@ -57,3 +50,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, eval_inner_steps=2), examples.FEATURES, examples.tasks()

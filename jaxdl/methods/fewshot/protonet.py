@@ -5,29 +5,19 @@ Euclidean distance. Training can also compare all the images of a task with each
 and Bertinetto (2021, arXiv 2012.09831) found to use them better.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxdl.methods.fewshot import heads
+from jaxdl.methods.fewshot import examples, heads
+from jaxdl.methods.fewshot.configs import ProtoNet as Config
 from jaxdl.methods.fewshot.learner import Learner, maker
-from jaxdl.methods.fewshot.metric import Metric, metric_learner
+from jaxdl.methods.fewshot.metric import metric_learner
 from jaxdl.nn.fewshot import Conv4
 from jaxdl.ops.distances import squared_euclidean
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Metric):
-    """What defines prototypical networks; the defaults are the paper's for 5-way Omniglot."""
-
-    train_way: int = 60
-    """Classes in a training task."""
-    comparisons: Literal["prototypes", "pairs"] = "prototypes"
-    """What training compares: queries with prototypes, or every image with every other."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -35,7 +25,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to features [B, D] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the pooled Conv4 of the paper.
 
     Raises:
@@ -62,6 +52,12 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, train_way=examples.WAY), examples.FEATURES, examples.tasks()
 
 
 def pair_logits(features: jax.Array, label: jax.Array, way: int) -> jax.Array:

@@ -5,26 +5,18 @@ features, in closed form, so that training goes through the best answer rather t
 it.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxdl.methods.fewshot import examples
+from jaxdl.methods.fewshot.configs import R2D2 as Config
 from jaxdl.methods.fewshot.learner import Learner, maker
-from jaxdl.methods.fewshot.metric import Metric, metric_learner
+from jaxdl.methods.fewshot.metric import metric_learner
 from jaxdl.nn.fewshot import Conv4
 from jaxdl.ops.ridge import ridge
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Metric):
-    """What defines R2-D2."""
-
-    penalty: float = 1.0
-    """Of the ridge regression, before training; it is learned."""
-    scale: float = 10.0
-    """Of the regression's outputs as logits, before training; it is learned too."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -32,7 +24,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to features [B, D] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4 without its last layer.
 
     Raises:
@@ -64,3 +56,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, train_way=examples.WAY), examples.FEATURES, examples.tasks()

@@ -5,24 +5,17 @@ the mean over its support images. In the paper they are the sum, K times the mea
 the mean, what was trained with one shot can be tested with five.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxdl.methods.fewshot import heads
+from jaxdl.methods.fewshot import examples, heads
+from jaxdl.methods.fewshot.configs import Relation as Config
 from jaxdl.methods.fewshot.learner import Learner, maker
-from jaxdl.methods.fewshot.metric import Metric, metric_learner
+from jaxdl.methods.fewshot.metric import metric_learner
 from jaxdl.nn.fewshot import FeatureMaps, RelationScore
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Metric):
-    """What defines relation networks; the defaults are the paper's for 5-way Omniglot."""
-
-    train_way: int = 5
-    """Classes in a training task."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -31,7 +24,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
     Args:
       config: the settings.
       network: maps images [B, H, W, C] to feature maps [B, H', W', D], at least 4 pixels wide and
-        high, and takes `use_running_average`. None for the paper's.
+        high, and takes `train`. None for the paper's.
 
     Raises:
       ValueError: when a setting is out of its range.
@@ -71,3 +64,9 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, train_way=examples.WAY), examples.Maps(), examples.tasks()

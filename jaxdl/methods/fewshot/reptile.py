@@ -6,41 +6,26 @@ initialisation is moved towards where that led: no meta-gradient, no queries.
 Shapes: N ways, n images of a task, B images, S inner steps, P images in an inner step.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxdl.methods.fewshot import examples
+from jaxdl.methods.fewshot.configs import Reptile as Config
 from jaxdl.methods.fewshot.learner import (
     MODES,
     Learner,
-    Settings,
     accuracy,
     cross_entropy,
     embed,
     maker,
     outputs,
-    with_gradient,
 )
 from jaxdl.nn.fewshot import Conv4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Settings):
-    """What defines Reptile; the defaults are the paper's for 5-way Omniglot."""
-
-    inner_lr: float = 1e-3
-    """Learning rate of the inner loop (Adam without momentum)."""
-    inner_steps: int = 5
-    """Inner gradient steps in training (S)."""
-    inner_batch: int = 10
-    """Images in an inner step of training (P), drawn from the support set and the queries."""
-    eval_inner_steps: int = 50
-    """Inner gradient steps in evaluation; the accuracy is measured before and after them."""
-    eval_inner_batch: int = 5
-    """Images in an inner step of evaluation."""
+from jaxdl.train.step import with_gradient
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -48,7 +33,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to logits [B, N] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to logits [B, N] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4.
 
     Raises:
@@ -115,6 +100,16 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner, optax.sgd(1.0))
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return (
+        Config(way=examples.WAY, inner_batch=5, eval_inner_steps=2),
+        examples.LOGITS,
+        examples.tasks(),
+    )
 
 
 def minibatches(key: jax.Array, examples: int, steps: int, size: int) -> jax.Array:

@@ -5,21 +5,18 @@ features differ; a query then belongs to the class of the support image that is 
 own.
 """
 
-from dataclasses import dataclass
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
+from jaxdl.methods.fewshot import examples
+from jaxdl.methods.fewshot.configs import Siamese as Config
 from jaxdl.methods.fewshot.learner import Learner, maker
-from jaxdl.methods.fewshot.metric import Metric, metric_learner
+from jaxdl.methods.fewshot.metric import metric_learner
 from jaxdl.nn.fewshot import Conv4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Metric):
-    """What defines Siamese networks."""
 
 
 def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
@@ -30,7 +27,7 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
     Args:
       config: the settings.
-      network: maps images [B, H, W, C] to features [B, D] and takes `use_running_average`; see
+      network: maps images [B, H, W, C] to features [B, D] and takes `train`; see
         `jaxdl.nn.fewshot`. None for the strided Conv4 without its last layer.
 
     Raises:
@@ -62,6 +59,12 @@ def learner(config: Config, *, network: nn.Module | None = None) -> Learner:
 
 
 make = maker(learner)
+
+
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    return Config(way=examples.WAY, train_way=examples.WAY), examples.FEATURES, examples.tasks()
 
 
 def pair_loss(logits: jax.Array, label: jax.Array) -> jax.Array:

@@ -1,0 +1,1 @@
+"""What is to be learned, and how it is judged: data, sampler, protocol, test, pictures."""

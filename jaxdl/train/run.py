@@ -1,0 +1,392 @@
+"""A run is a folder: opened, trained in, finished, and opened again to predict.
+
+config.json     the options of the run; another run is refused
+model.json      what is needed, besides them, to make the trained method again without the data
+and what `jaxdl.train.report` and `jaxdl.train.checkpoint` say.
+"""
+
+import importlib
+import importlib.util
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxdl.train import options, processes, result
+from jaxdl.train.checkpoint import Checkpoints
+from jaxdl.train.digest import digest
+from jaxdl.train.evaluation import map_batches
+from jaxdl.train.loop import fit
+from jaxdl.train.options import Pace
+from jaxdl.train.problem import Measured, Problem
+from jaxdl.train.report import Report
+from jaxdl.train.state import Method, TrainState
+from jaxdl.train.step import compile_step, data_mesh
+from jaxdl.train.storage import replacing
+
+
+class Run(NamedTuple):
+    """A folder that was opened for a training."""
+
+    experiment: str
+    """The module that is run; of a part of one, `module, part`."""
+    report: Report
+    """Its files."""
+    options: Mapping[str, Any]
+    """Those that define it, a flat JSON object."""
+    seed: int
+    """Of the parameters and the batches."""
+
+    def part(self, name: str, options: Mapping[str, Any] | None = None) -> "Run":
+        """Returns a training of its own in a folder within this one.
+
+        Args:
+          name: what a person calls it; its folder has `_` for spaces and no commas.
+          options: that define it; None for those of the whole.
+        """
+        folder = name.replace(",", "").replace(" ", "_")
+        return Run(
+            f"{self.experiment.partition(', ')[0]}, {name}",
+            Report(self.report.workdir / folder),
+            self.options if options is None else options,
+            self.seed,
+        )
+
+
+def open(experiment: str, config: Any, folder: str | os.PathLike, *others: str) -> Run:
+    """Opens the folder of a run, a new one or one to go on with.
+
+    Args:
+      experiment: name of the module that is run.
+      config: its options, with `workdir` and `seed`.
+      folder: where the run is when `workdir` is None.
+      *others: see `jaxdl.train.options.of_the_run`.
+
+    Raises:
+      WorkdirError: the folder holds another run, or cannot be written.
+    """
+    report = Report(config.workdir or folder)
+    chosen = options.of_the_run(config, *others)
+    report.check_config(chosen, options.of_the_run(type(config)(), *others))
+    return Run(experiment, report, chosen, config.seed)
+
+
+def train(
+    run: Run,
+    method: Method,
+    problem: Problem,
+    *,
+    pace: Pace,
+    independent: bool = True,
+    score: str | None = None,
+    patience: int | None = None,
+) -> TrainState:
+    """Trains on all devices that can share a batch; goes on where the folder stopped.
+
+    Args:
+      run: the folder; its checkpoints are in `checkpoints` there.
+      method: to train; its parameters start from the run's seed.
+      problem: to train it on.
+      pace: how long, and what happens on the way.
+      independent: whether examples meet nowhere but in the gradient, see `data_mesh`.
+      score: see `jaxdl.train.loop.fit`.
+      patience: see `jaxdl.train.loop.fit`.
+
+    Returns:
+      The state after the last step.
+    """
+    batch = jax.eval_shape(problem.sample, jax.random.key(0), problem.data)
+    protocol = {**problem.protocol, **method.protocol}
+    experiment, _, part = run.experiment.partition(", ")
+    model = {
+        "experiment": experiment,
+        "part": part,
+        "config": run.options,
+        "facts": dict(problem.facts),
+        "protocol": protocol,
+        "batch": jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", batch),
+    }
+    state = jax.jit(lambda key: method.init(key, problem.sample(key, problem.data)))(
+        jax.random.key(run.seed)
+    )
+    step = compile_step(
+        method.train_step,
+        mesh=data_mesh(batch=problem.size, independent=independent),
+        sample=problem.sample,
+        steps_per_call=pace.per_call,
+    )
+    run.report.write_json("model.json", model)
+    # Two checkpoints: the second is for when the first is damaged.
+    with Checkpoints(run.report.workdir / "checkpoints", keep=2) as checkpoints:
+        return fit(
+            step,
+            state,
+            lambda _: problem.data,
+            steps=pace.steps,
+            steps_per_call=pace.per_call,
+            evaluate=problem.validate(method),
+            eval_every=pace.eval_every,
+            log_every=pace.log_every,
+            checkpoints=checkpoints,
+            report=run.report,
+            metadata={"config": run.options, "protocol": protocol},
+            score=score,
+            rate_unit=(problem.unit, problem.size),
+            patience=patience,
+        )
+
+
+def finish(
+    run: Run,
+    measured: Measured,
+    *,
+    dataset: str,
+    protocol: Mapping[str, Any],
+    state: TrainState | None = None,
+    suffix: str = "",
+) -> dict[str, Any]:
+    """Writes what was measured, draws the pictures, and prints the last line.
+
+    Args:
+      run: the folder.
+      measured: by the test of a problem.
+      dataset: on which it was measured.
+      protocol: how it was measured.
+      state: that was measured; None when nothing was trained.
+      suffix: of the names of the files.
+
+    Returns:
+      What is in `result{suffix}.json`.
+    """
+    found = result.write(
+        run.report,
+        name=f"result{suffix}.json",
+        experiment=run.experiment,
+        dataset=dataset,
+        protocol=protocol,
+        metrics=measured.metrics,
+        seed=run.seed,
+        steps=0 if state is None else int(state.step),
+        params_sha256="" if state is None else digest(state.params),
+        config=run.options,
+    )
+    for name, draw in measured.figures.items():
+        if processes.is_main():
+            stem, ending = name.rsplit(".", 1)
+            picture = draw()
+            save = (
+                run.report.save_image if isinstance(picture, np.ndarray) else run.report.save_figure
+            )
+            save(picture, f"{stem}{suffix}.{ending}")
+    print(f"{run.experiment}: {measured.says}; see {run.report.workdir}")
+    return found
+
+
+def experiment(
+    run: Run,
+    method: Method,
+    problem: Problem,
+    *,
+    pace: Pace,
+    independent: bool = True,
+    score: str | None = None,
+    patience: int | None = None,
+    curves: tuple[str, ...] = ("loss", "accuracy"),
+    chance: float | None = None,
+) -> TrainState:
+    """Trains, tests and writes everything; arguments as of `train` and `Report.write_curves`."""
+    state = train(
+        run,
+        method,
+        problem,
+        pace=pace,
+        independent=independent,
+        score=score,
+        patience=patience,
+    )
+    run.report.write_curves(metrics=curves, chance=chance)
+    protocol = {**problem.protocol, **method.protocol}
+    finish(
+        run, problem.test(method)(state), dataset=problem.dataset, protocol=protocol, state=state
+    )
+    return state
+
+
+class Trained:
+    """A finished run, opened to predict with; problems have classes of their own with more verbs.
+
+    Arrays are NumPy's, of any number of examples: they are filled up to batches of one size, so
+    that there is one compiled program.
+    """
+
+    at_once: int = 64
+    """Examples of one call of the compiled program."""
+
+    def __init__(
+        self,
+        make: Callable[[Mapping[str, Any]], Method],
+        state: TrainState,
+        *,
+        facts: Mapping[str, Any],
+        config: Any = None,
+        protocol: Mapping[str, Any] | None = None,
+    ):
+        """Wraps a state; `restore` makes it of a folder.
+
+        Args:
+          make: the method from the facts.
+          state: trained; its optimizer's state is not looked at.
+          facts: see `jaxdl.train.problem.Problem`.
+          config: of the experiment.
+          protocol: how the method was trained.
+        """
+        self.make, self.state, self.facts = make, state, facts
+        self.config, self.protocol = config, protocol or {}
+        self.method = make(facts)
+        self._compiled: Callable[[TrainState, Any], Any] = jax.jit(self.method.predict)
+
+    def apply(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Predicts.
+
+        Args:
+          inputs: see `Method.predict`; every leaf has the examples as its first axis.
+
+        Returns:
+          NumPy arrays by name, with the examples as their first axis.
+        """
+        return map_batches(lambda part: self._compiled(self.state, part), inputs, self.at_once)
+
+    def export(self, path: str | os.PathLike, inputs: Mapping[str, Any]) -> None:
+        """Writes the compiled prediction with its parameters into one file, see `load_exported`.
+
+        It needs neither the experiment's code nor jaxdl's networks to be used, on CPU, GPU and TPU.
+
+        Args:
+          path: of the file.
+          inputs: examples of `apply`'s argument, for their types and shapes.
+        """
+        function = jax.jit(lambda inputs: self.method.predict(self.state, inputs))
+        try:
+            (examples,) = jax.export.symbolic_shape("examples")
+            exported = _exported(function, inputs, examples)
+        except Exception:  # there is no one error of networks that need to know the number
+            exported = _exported(function, inputs, self.at_once)
+        with replacing(Path(path)) as file:
+            file.write(exported.serialize())
+
+
+def load_exported(path: str | os.PathLike) -> Callable[[Mapping[str, Any]], dict[str, np.ndarray]]:
+    """Reads what `Trained.export` wrote.
+
+    Returns:
+      As `Trained.apply`.
+
+    Raises:
+      ValueError: there is no such file, or it is another's.
+    """
+    try:
+        exported = jax.export.deserialize(bytearray(Path(path).read_bytes()))
+    except Exception as error:  # of flatbuffers, struct, JAX
+        raise ValueError(f"{path} cannot be read as an exported prediction ({error})") from error
+    call, size = jax.jit(exported.call), exported.in_avals[0].shape[0]
+
+    def apply(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        if isinstance(size, int):
+            return map_batches(call, inputs, size)
+        return jax.device_get(call(dict(inputs)))
+
+    return apply
+
+
+def restore(folder: str | os.PathLike, *, checkpoint: Literal["latest", "best"] = "latest") -> Any:
+    """Opens a finished or stopped run.
+
+    The experiment that made it must be importable: its module says how options become a method.
+
+    Args:
+      folder: of the run.
+      checkpoint: which of its checkpoints; the best is by validation.
+
+    Returns:
+      A `Trained` with the verbs of its problem: `predict`, `scores`, `generate`.
+
+    Raises:
+      ValueError: there is no run, or its experiment cannot be imported.
+      CheckpointError: there is no checkpoint, or it is damaged.
+    """
+    report = Report(folder)
+    model = _model(report)
+    module = _module(model["experiment"], report.workdir)
+    config = options.changed(module.Config(), model["config"])
+    part = (model["part"],) if model["part"] else ()
+    if model["facts"] is None:  # made before model.json was written
+        problem = module.load(config, *part)
+        batch = jax.eval_shape(problem.sample, jax.random.key(0), problem.data)
+        model |= {"facts": problem.facts, "protocol": problem.protocol}
+    else:
+        batch = jax.tree.map(_shape, model["batch"])
+
+    def make(facts: Mapping[str, Any]) -> Method:
+        return module.make(config, facts, *part)
+
+    template = jax.eval_shape(make(model["facts"]).init, jax.random.key(0), batch)
+    with Checkpoints(report.workdir / "checkpoints") as checkpoints:
+        step = checkpoints.best_step() if checkpoint == "best" else None
+        state, _ = checkpoints.restore(template._replace(opt_state=None), step)
+    return module.opened(
+        make, state, facts=model["facts"], config=config, protocol=model["protocol"]
+    )
+
+
+def _model(report: Report) -> dict[str, Any]:
+    def read(name):
+        try:
+            found = json.loads((report.workdir / name).read_text())
+        except (OSError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    if model := read("model.json"):
+        return model
+    config, finished = read("config.json"), read("result.json")
+    if not config or not finished or "experiment" not in finished:
+        raise ValueError(f"{report.workdir} has no finished run")
+    experiment, _, part = finished["experiment"].partition(", ")
+    return {"experiment": experiment, "part": part, "config": config, "facts": None}
+
+
+def _module(name: str, folder: Any) -> ModuleType:
+    # A folder may be a stranger's: it can choose among experiments, and import nothing else.
+    if not re.fullmatch(r"[a-z0-9_]+", name) or not importlib.util.find_spec("experiments"):
+        found = None
+    else:
+        found = importlib.util.find_spec(f"experiments.{name}")
+    module = importlib.import_module(f"experiments.{name}") if found else None
+    if not hasattr(module, "opened"):
+        raise ValueError(
+            f"{folder} was made by experiments.{name}, which cannot be imported here, or makes "
+            "nothing to open: put jaxdl's clone on PYTHONPATH, or export the prediction there"
+        )
+    return module  # type: ignore[return-value]
+
+
+def _shape(text: str) -> jax.ShapeDtypeStruct:
+    dtype, _, sides = text.partition("[")
+    shape = tuple(int(side) for side in sides.rstrip("]").split(",") if side.strip())
+    return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
+
+
+def _exported(function: Any, inputs: Any, examples: Any) -> Any:
+    shapes = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((examples, *np.shape(leaf)[1:]), np.asarray(leaf).dtype),
+        dict(inputs),
+    )
+    platforms = ("cpu", "cuda", "tpu")
+    return jax.export.export(function, platforms=platforms)(shapes)
