@@ -52,6 +52,7 @@ def main(config: Config) -> None:
     """Trains the three learners, one after the other, and draws their curves."""
     import jax
     import optax
+    from jaxdl.train.training import train
 
     from jaxdl.data import characters, episodes
     from jaxdl.data.protocol import Protocol, split_classes
@@ -59,7 +60,6 @@ def main(config: Config) -> None:
     from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
     from jaxdl.train.step import data_mesh
-    from jaxdl.train.training import train
 
     command.require_positive(config, "steps", "meta_batch", "fixed_episodes", "episodes")
     dataset, data = characters.load(config.dataset, data_dir=config.data_dir)

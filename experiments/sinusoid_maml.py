@@ -48,6 +48,7 @@ def main(config: Config) -> None:
     import jax
     import jax.numpy as jnp
     import optax
+    from jaxdl.train.training import train
 
     from jaxdl.data.sinusoids import sample_sinusoid
     from jaxdl.methods.fewshot.inner import adapt
@@ -56,7 +57,6 @@ def main(config: Config) -> None:
     from jaxdl.train.report import Report
     from jaxdl.train.state import Method, TrainState
     from jaxdl.train.step import gradient_step, map_examples
-    from jaxdl.train.training import train
 
     command.require_positive(
         config, "shot", "steps", "meta_batch", "learning_rate", "inner_lr", "tasks"
