@@ -161,6 +161,7 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
     import jax
 
     from jaxdl.data import episodes, pictures
+    from jaxdl.train import result
     from jaxdl.train.checkpoint import Checkpoints
     from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
@@ -226,8 +227,9 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
     test_key = jax.random.key(2)
     measured = evaluate(state, parts["test"], test_key, config.episodes)
     suffix = episodic_options.suffix(trained, options) if config.eval_only else ""
-    result = report.write_result(
-        f"result{suffix}.json",
+    written = result.write(
+        report,
+        name=f"result{suffix}.json",
         experiment=experiment,
         dataset=config.dataset,
         protocol=dataclasses.asdict(protocol),
@@ -235,11 +237,12 @@ def run(experiment: str, config: Config, build: Callable[[Any, Any], Built]) -> 
         seed=config.seed,
         steps=int(state.step),
         params_sha256=digest(state.params),
+        config=options,
     )
     episode = draw(test_key, parts["test"])
     figure = pictures.episode_figure(episode, _predicted(built, state, episode))
     report.save_figure(figure, f"episode{suffix}.png")
-    print(f"{experiment}: {_shown(built, result['metrics'])} ({protocol}); see {report.workdir}")
+    print(f"{experiment}: {_shown(built, written['metrics'])} ({protocol}); see {report.workdir}")
 
 
 def _after_steps(measured: Any, steps: Sequence[int]) -> dict[str, Any]:
