@@ -32,6 +32,8 @@ class TrainState(NamedTuple):
           extra: see the field.
           key: a typed PRNG key, from which all random numbers of the training follow.
         """
+        # A step makes weak types strong: it would be compiled a second time for its own result.
+        params, extra = jax.tree.map(_strong, (params, extra))
         return cls(jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, key)
 
 
@@ -50,6 +52,10 @@ class Method(NamedTuple):
     batch's `weight` [B]: 0 for padding."""
     protocol: Mapping[str, Any] = MappingProxyType({})
     """What must be named beside a figure of this method, as a JSON object."""
+
+
+def _strong(leaf: jax.Array) -> jax.Array:
+    return leaf if is_key(leaf) else jax.lax.convert_element_type(leaf, leaf.dtype)
 
 
 def step_key(state: TrainState, purpose: int) -> jax.Array:
