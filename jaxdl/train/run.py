@@ -5,11 +5,11 @@ model.json      what is needed, besides them, to make the trained method again w
 and what `jaxdl.train.report` and `jaxdl.train.checkpoint` say.
 """
 
-import importlib
 import importlib.util
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -278,7 +278,12 @@ class Trained:
         Args:
           path: of the file.
           inputs: examples of `apply`'s argument, for their types and shapes.
+
+        Raises:
+          ValueError: flatbuffers, in which JAX writes it, is not installed.
         """
+        if not importlib.util.find_spec("flatbuffers"):
+            raise ValueError("exporting needs a package more: pip install flatbuffers")
         function = jax.jit(lambda inputs: self.method.predict(self.state, inputs))
         try:
             (examples,) = jax.export.symbolic_shape("examples")
@@ -384,18 +389,23 @@ def _model(report: Report) -> dict[str, Any]:
 
 
 def _module(name: str, folder: Any) -> ModuleType:
+    """Imports an experiment of the clone that jaxdl is in, wherever Python was started."""
+    path = Path(__file__).parents[2] / "experiments" / f"{name}.py"
     # A folder may be a stranger's: it can choose among experiments, and import nothing else.
-    if not re.fullmatch(r"[a-z0-9_]+", name) or not importlib.util.find_spec("experiments"):
-        found = None
-    else:
-        found = importlib.util.find_spec(f"experiments.{name}")
-    module = importlib.import_module(f"experiments.{name}") if found else None
-    if not hasattr(module, "opened"):
-        raise ValueError(
-            f"{folder} was made by experiments.{name}, which cannot be imported here, or makes "
-            "nothing to open: put jaxdl's clone on PYTHONPATH, or export the prediction there"
-        )
-    return module  # type: ignore[return-value]
+    if re.fullmatch(r"[a-z0-9_]+", name) and path.is_file():
+        if module := sys.modules.get(f"experiments.{name}"):
+            return module
+        spec = importlib.util.spec_from_file_location(f"experiments.{name}", path)
+        if spec and spec.loader:
+            # Python looks for a class's module to know the types of its fields.
+            module = sys.modules[f"experiments.{name}"] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            if hasattr(module, "opened"):
+                return module
+    raise ValueError(
+        f"{folder} was made by experiments.{name}, which is not beside jaxdl here or makes nothing "
+        "to open: install jaxdl from a clone (pip install -e), or export the prediction there"
+    )
 
 
 def _shape(text: str) -> jax.ShapeDtypeStruct:
