@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxdl.train import options
 
 Rotations = Literal["none", "random", "classes"]
 
@@ -67,3 +71,62 @@ class Images:
     data set of the experiment's name if it is prepared or can be downloaded, else digits."""
     data_dir: Path | None = None
     """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anomalies(Images):
+    """Which class of the images is the anomaly, and how a detector learns the others."""
+
+    anomalies: Annotated[tuple[int, ...], tyro.conf.arg(aliases=("--digits",))] = tuple(range(10))
+    """Classes that are the anomaly, in turn."""
+    protocol: Literal["pooled", "official"] = "pooled"
+    """`pooled`: 80 % of the healthy images of both parts of the data set for training, the rest and
+    all anomalies for the test, as published; `official`: the data set's own parts."""
+    size: int = 32
+    """Side of the images, in pixels, to which they are enlarged: 16, 32, ..."""
+    epochs: int = 30
+    """How often a training image is drawn, on average."""
+    batch: int = 64
+    """Images in a training step."""
+    resamples: int = 200
+    """Resamples of the bootstrap from which the intervals come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging(Images):
+    """Which images the classifier that judges generated ones learns, and for how long."""
+
+    size: int = 28
+    """Side of the images, in pixels, to which they are enlarged."""
+    steps: int = 2000
+    """Training steps."""
+    batch: int = 128
+    """Images in a step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge(options.Run):
+    """Options of the training of the classifier that judges; what its folder holds."""
+
+    problem: Judging = Judging()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation(Images):
+    """Which images are generated, for how long it is learned, and how they are judged."""
+
+    judge: Path | None = None
+    """Folder of the classifier that judges, see experiments.mnist_features; by default one in
+    runs/, which is trained first when it is not there."""
+    size: int = 28
+    """Side of the images, in pixels: 28, 32 or 64 with convolutions."""
+    conditional: bool = False
+    """Generate and judge by class."""
+    batch: int = 64
+    """Images in an update."""
+    steps: int = 5000
+    """Training steps."""
+    eval_every: int = 1000
+    """Steps between validations, each followed by a checkpoint and a row of pictures."""
+    samples: int = 10_000
+    """Generated images that are judged; as many real ones, but at most half of those there are."""
