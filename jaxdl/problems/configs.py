@@ -1,12 +1,18 @@
 """The options of each kind of problem; imports no JAX."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from jaxdl.train import options
+from jaxdl.train.options import Pace, Run, Schedule
+
+if TYPE_CHECKING:  # JAX would slow --help down
+    from jaxdl.problems.anomalies import Detector
+    from jaxdl.problems.episodes import Classifier
+    from jaxdl.train.problem import Problem
 
 Rotations = Literal["none", "random", "classes"]
 
@@ -63,6 +69,98 @@ class Episodes(Characters):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outer:
+    """How a few-shot method is trained; the defaults are for those with an inner loop."""
+
+    meta_batch: int = 16
+    """Tasks in a training step."""
+    learning_rate: float = 3e-3
+    """Learning rate of Adam, that of the outer loop where there is an inner one."""
+    schedule: Schedule = "cosine"
+    """Of that learning rate: how it falls to zero over all the steps, or does not."""
+    steps: int = 4800
+    """Training steps."""
+    eval_every: int = 600
+    """Steps between validations, each followed by a checkpoint."""
+    log_every: int = 20
+    """Steps between lines of metrics.jsonl, and at most per call of the compiled program."""
+
+    @property
+    def pace(self) -> Pace:
+        """How long the training goes on."""
+        return Pace(self.steps, self.eval_every, self.log_every)
+
+    def rate(self) -> Callable[[Any], Any]:
+        """Returns the learning rate as a function of the step."""
+        from jaxdl.train import optimizers
+
+        return optimizers.schedule(self.schedule, self.learning_rate, self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparing(Outer):
+    """How a few-shot method without an inner loop is trained."""
+
+    meta_batch: int = 4
+    """Tasks in a training step."""
+    learning_rate: float = 1e-3
+    """Learning rate of Adam."""
+    steps: int = 3000
+    """Training steps."""
+    eval_every: int = 500
+    """Steps between validations, each followed by a checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewShot(Run):
+    """Options of every few-shot experiment that trains."""
+
+    eval_only: bool = False
+    """Test the checkpoint in the workdir, also on another data set than it was trained on."""
+    checkpoint: Literal["latest", "best"] = "latest"
+    """Which checkpoint --eval-only tests; best is by validation accuracy."""
+    problem: Episodes = Episodes()
+    training: Outer = Outer()
+
+
+def stored(config: FewShot) -> dict[str, Any] | None:
+    """Returns the options of the run that --eval-only is about; see `command.parse`.
+
+    Raises:
+      ValueError: there is no such run.
+    """
+    if not config.eval_only:
+        return None
+    from jaxdl.train.report import Report
+
+    found = Report(config.workdir).config() if config.workdir else None
+    if found is None:
+        raise ValueError(
+            f"--eval-only needs a --workdir with a finished or stopped run, got {config.workdir}"
+        )
+    return found
+
+
+OF_THE_USE = ("eval_only", "checkpoint")
+"""Options of a few-shot experiment that say how its run is used, not what it is."""
+
+
+def load_episodes(config: FewShot, part: str = "") -> "Problem":
+    """Makes the problem of a few-shot experiment from its options, for `run.restore`."""
+    from jaxdl.problems import episodes
+
+    del part
+    return episodes.load(config.problem, tasks=config.training.meta_batch)
+
+
+def open_classifier(make: Any, state: Any, **about: Any) -> "Classifier":
+    """Makes what a few-shot run is opened as, for `run.restore`."""
+    from jaxdl.problems.episodes import Classifier
+
+    return Classifier(make, state, **about)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Images:
     """Which labelled images are learned from."""
 
@@ -75,7 +173,7 @@ class Images:
 
 @dataclass(frozen=True, kw_only=True)
 class Anomalies(Images):
-    """Which class of the images is the anomaly, and how a detector learns the others."""
+    """Which class of the images is the anomaly, and how it is judged that it is found."""
 
     anomalies: Annotated[tuple[int, ...], tyro.conf.arg(aliases=("--digits",))] = tuple(range(10))
     """Classes that are the anomaly, in turn."""
@@ -84,49 +182,55 @@ class Anomalies(Images):
     all anomalies for the test, as published; `official`: the data set's own parts."""
     size: int = 32
     """Side of the images, in pixels, to which they are enlarged: 16, 32, ..."""
-    epochs: int = 30
-    """How often a training image is drawn, on average."""
-    batch: int = 64
-    """Images in a training step."""
     resamples: int = 200
     """Resamples of the bootstrap from which the intervals come."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judging(Images):
-    """Which images the classifier that judges generated ones learns, and for how long."""
+class Healthy:
+    """How a detector learns healthy images."""
 
-    size: int = 28
-    """Side of the images, in pixels, to which they are enlarged."""
-    steps: int = 2000
-    """Training steps."""
-    batch: int = 128
-    """Images in a step."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judge(options.Run):
-    """Options of the training of the classifier that judges; what its folder holds."""
-
-    problem: Judging = Judging()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Generation(Images):
-    """Which images are generated, for how long it is learned, and how they are judged."""
-
-    judge: Path | None = None
-    """Folder of the classifier that judges, see experiments.mnist_features; by default one in
-    runs/, which is trained first when it is not there."""
-    size: int = 28
-    """Side of the images, in pixels: 28, 32 or 64 with convolutions."""
-    conditional: bool = False
-    """Generate and judge by class."""
+    epochs: int = 30
+    """How often a training image is drawn, on average."""
     batch: int = 64
-    """Images in an update."""
-    steps: int = 5000
-    """Training steps."""
-    eval_every: int = 1000
-    """Steps between validations, each followed by a checkpoint and a row of pictures."""
-    samples: int = 10_000
-    """Generated images that are judged; as many real ones, but at most half of those there are."""
+    """Images in a training step."""
+    learning_rate: float = 2e-4
+    """Learning rate of Adam, for all networks."""
+
+    def pace(self, images: int) -> Pace:
+        """Returns how long the training on that many images goes on."""
+        call = 10
+        steps = self.epochs * images // self.batch // call * call
+        every = max(steps // 5 // call, 1) * call
+        return Pace(steps, every, every, call)
+
+    def adam(self) -> Any:
+        """Returns the optimizer of a network."""
+        import optax
+
+        return optax.adam(self.learning_rate, b1=0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detecting(Run):
+    """Options of every anomaly-detection experiment."""
+
+    problem: Anomalies = Anomalies()
+    training: Healthy = Healthy()
+
+
+def load_anomalies(config: Detecting, part: str) -> "Problem":
+    """Makes the problem of a part, `anomaly-0/ganomaly`, for `run.restore`."""
+    from jaxdl.problems import anomalies
+
+    anomaly = int(part.partition("/")[0].removeprefix("anomaly-"))
+    found = anomalies.read(config.problem)
+    split = found.split(anomaly, config.seed)
+    return anomalies.load(found.config, split, batch=config.training.batch)
+
+
+def open_detector(make: Any, state: Any, **about: Any) -> "Detector":
+    """Makes what a part of an anomaly-detection run is opened as, for `run.restore`."""
+    from jaxdl.problems.anomalies import Detector
+
+    return Detector(make, state, **about)

@@ -228,6 +228,8 @@ class Trained:
 
     at_once: int = 64
     """Examples of one call of the compiled program."""
+    folder: Path | None = None
+    """Of the run, if it was restored from one."""
 
     def __init__(
         self,
@@ -235,6 +237,7 @@ class Trained:
         state: TrainState,
         *,
         facts: Mapping[str, Any],
+        batch: Any,
         config: Any = None,
         protocol: Mapping[str, Any] | None = None,
     ):
@@ -244,13 +247,18 @@ class Trained:
           make: the method from the facts.
           state: trained; its optimizer's state is not looked at.
           facts: see `jaxdl.train.problem.Problem`.
+          batch: a batch of the training, or its shapes.
           config: of the experiment.
           protocol: how the method was trained.
         """
-        self.make, self.state, self.facts = make, state, facts
+        self.make, self.state, self.facts, self.batch = make, state, facts, batch
         self.config, self.protocol = config, protocol or {}
         self.method = make(facts)
-        self._compiled: Callable[[TrainState, Any], Any] = jax.jit(self.method.predict)
+        self._programs: dict[Any, Any] = {}
+
+    def compiled(self, method: Method) -> Callable[[TrainState, Any], dict[str, jax.Array]]:
+        """Returns the method's prediction, compiled once."""
+        return self._programs.setdefault(method.predict, jax.jit(method.predict))
 
     def apply(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Predicts.
@@ -261,7 +269,8 @@ class Trained:
         Returns:
           NumPy arrays by name, with the examples as their first axis.
         """
-        return map_batches(lambda part: self._compiled(self.state, part), inputs, self.at_once)
+        predict = self.compiled(self.method)
+        return map_batches(lambda part: predict(self.state, part), inputs, self.at_once)
 
     def export(self, path: str | os.PathLike, inputs: Mapping[str, Any]) -> None:
         """Writes the compiled prediction with its parameters into one file, see `load_exported`.
@@ -305,7 +314,12 @@ def load_exported(path: str | os.PathLike) -> Callable[[Mapping[str, Any]], dict
     return apply
 
 
-def restore(folder: str | os.PathLike, *, checkpoint: Literal["latest", "best"] = "latest") -> Any:
+def restore(
+    folder: str | os.PathLike,
+    *,
+    checkpoint: Literal["latest", "best"] = "latest",
+    **changes: Any,
+) -> Any:
     """Opens a finished or stopped run.
 
     The experiment that made it must be importable: its module says how options become a method.
@@ -313,18 +327,25 @@ def restore(folder: str | os.PathLike, *, checkpoint: Literal["latest", "best"] 
     Args:
       folder: of the run.
       checkpoint: which of its checkpoints; the best is by validation.
+      **changes: options that are to be otherwise than in training, such as `views=8`.
 
     Returns:
       A `Trained` with the verbs of its problem: `predict`, `scores`, `generate`.
 
     Raises:
-      ValueError: there is no run, or its experiment cannot be imported.
+      ValueError: there is no run, its experiment cannot be imported, or has no such option.
       CheckpointError: there is no checkpoint, or it is damaged.
     """
     report = Report(folder)
     model = _model(report)
     module = _module(model["experiment"], report.workdir)
-    config = options.changed(module.Config(), model["config"])
+    stored = model["config"]
+    if model["part"]:  # what defines it besides the options of the whole, such as its fold
+        stored = {n: stored[n] for n in stored.keys() & options.flat(module.Config()).keys()}
+    config = options.changed(module.Config(), stored)
+    if unknown := sorted(changes.keys() - options.flat(config).keys()):
+        raise ValueError(f"{model['experiment']} has no --{unknown[0]}")
+    config = options.changed(config, changes)
     part = (model["part"],) if model["part"] else ()
     if model["facts"] is None:  # made before model.json was written
         problem = module.load(config, *part)
@@ -340,26 +361,37 @@ def restore(folder: str | os.PathLike, *, checkpoint: Literal["latest", "best"] 
     with Checkpoints(report.workdir / "checkpoints") as checkpoints:
         step = checkpoints.best_step() if checkpoint == "best" else None
         state, _ = checkpoints.restore(template._replace(opt_state=None), step)
-    return module.opened(
-        make, state, facts=model["facts"], config=config, protocol=model["protocol"]
+    trained = module.opened(
+        make,
+        state,
+        facts=model["facts"],
+        batch=batch,
+        config=config,
+        protocol=model["protocol"],
     )
+    trained.folder = report.workdir
+    return trained
 
 
 def _model(report: Report) -> dict[str, Any]:
-    def read(name):
+    def read(folder, name):
         try:
-            found = json.loads((report.workdir / name).read_text())
+            found = json.loads((folder / name).read_text())
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
 
-    if model := read("model.json"):
+    workdir = report.workdir
+    if model := read(workdir, "model.json"):
         return model
-    config, finished = read("config.json"), read("result.json")
-    if not config or not finished or "experiment" not in finished:
-        raise ValueError(f"{report.workdir} has no finished run")
-    experiment, _, part = finished["experiment"].partition(", ")
-    return {"experiment": experiment, "part": part, "config": config, "facts": None}
+    # Before there was model.json, a part left its options to the folder of the whole.
+    for folder in (workdir, *workdir.parents[:2]):
+        config, finished = read(folder, "config.json"), read(folder, "result.json")
+        if config and finished and "experiment" in finished:
+            experiment, _, part = finished["experiment"].partition(", ")
+            part = part if folder == workdir else workdir.relative_to(folder).as_posix()
+            return {"experiment": experiment, "part": part, "config": config, "facts": None}
+    raise ValueError(f"{workdir} has no finished run")
 
 
 def _module(name: str, folder: Any) -> ModuleType:

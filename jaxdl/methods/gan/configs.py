@@ -10,19 +10,8 @@ from jaxdl.train.options import Fact
 class GAN:
     """What defines a generative adversarial network; the defaults are DCGAN's."""
 
-    size: Fact[int] = 28
-    """Side of the images, in pixels (H): 28, 32 or 64 with convolutions."""
-    channels: Fact[int] = 1
-    """Channels of the images (C)."""
     classes: Fact[int] = 0
     """Classes by which images are generated and judged (A); 0 for none."""
-    network: Literal["dcgan", "mlp"] = "dcgan"
-    """Networks of convolutions, or of dense layers."""
-    features: int = 64
-    """Channels of the convolutions nearest to the image."""
-    normalisation: Literal["auto", "batch", "spectral", "none"] = "auto"
-    """Normalisation of the discriminator's convolutions; `auto` is that of batches, and none with a
-    penalty on the slope."""
     latent: int = 100
     """Latent dimensions (Z), each drawn from N(0, 1)."""
     loss: Literal["non_saturating", "hinge", "least_squares", "wasserstein"] = "non_saturating"
@@ -37,18 +26,6 @@ class GAN:
     average_decay: float = 0.999
     """Share of the generator's averaged parameters, from which is sampled, that a step keeps; fewer
     in the first steps, see `jaxdl.train.state.averaged`; 0 for the last parameters alone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """How fast the two networks of a GAN learn."""
-
-    generator_rate: float = 5e-4
-    """Learning rate of the generator (Adam, b1 0.5)."""
-    discriminator_rate: float = 1e-3
-    """Learning rate of the discriminator (Adam, b1 0.5)."""
-    schedule: Literal["linear", "constant"] = "linear"
-    """Whether both learning rates fall to 0 at the last step, or stay."""
 
 
 @dataclass(frozen=True, kw_only=True)

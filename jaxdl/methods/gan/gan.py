@@ -16,11 +16,9 @@ import optax
 
 from jaxdl.methods.gan import examples
 from jaxdl.methods.gan.configs import GAN as Config
-from jaxdl.methods.gan.configs import Rates
-from jaxdl.nn import gan as nets
+from jaxdl.nn.gan import Discriminator, Generator
 from jaxdl.ops import adversarial
 from jaxdl.ops.metrics import Moments
-from jaxdl.train.optimizers import schedule
 from jaxdl.train.players import Turn, players_step, together
 from jaxdl.train.state import Method, TrainState, step_key, variables
 
@@ -48,7 +46,8 @@ def make(
     Args:
       config: the settings.
       network: `(latent, label, train=bool) -> images` and `(images, label, train=bool) -> logits`,
-        see `jaxdl.nn.gan`. None for those of the config.
+        see `jaxdl.nn.gan`. None for DCGAN's on 28 x 28 pixels, the discriminator without
+        normalisation when its slope is penalised.
       optimizer: of the generator and of the discriminator. None for Adam at 2e-4 (b1 0.5).
       axis_name: the mapped axis over which gradients, statistics and metrics are averaged, inside
         `pmap` or `shard_map`; None under `jit`, where the statistics are those of the whole batch.
@@ -167,39 +166,12 @@ def turns(config: Config, modules: Mapping[str, nn.Module]) -> tuple[Turn, Turn]
 
 
 def networks(config: Config) -> tuple[nn.Module, nn.Module]:
-    """Returns the generator and the discriminator that `make` takes when it is given none.
-
-    Raises:
-      ValueError: there is no such network of images of that size.
-    """
-    size, channels, classes = config.size, config.channels, config.classes
-    if config.network == "mlp":
-        generator = nets.MLPGenerator(size, channels, classes=classes)
-        return generator, nets.MLPDiscriminator(classes=classes)
-    if size not in (28, 32, 64):
-        raise ValueError(f"with convolutions the size must be 28, 32 or 64, got {size}")
-    normalisation = config.normalisation
-    if normalisation == "auto":
-        normalisation = "batch" if config.penalty == "none" else "none"
+    """Returns the generator and the discriminator that `make` takes when it is given none."""
+    normalisation = "batch" if config.penalty == "none" else "none"
     return (
-        nets.Generator(size, channels, config.features, classes),
-        nets.Discriminator(config.features, normalisation, classes),
+        Generator(classes=config.classes),
+        Discriminator(normalisation=normalisation, classes=config.classes),
     )
-
-
-def optimizers(
-    rates: Rates, steps: int, critic_updates: int = 1
-) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
-    """Returns the optimizers of the generator and of the discriminator, for `make`.
-
-    Args:
-      rates: how fast they learn.
-      steps: of the whole training.
-      critic_updates: of the discriminator in a step.
-    """
-    of_generator = schedule(rates.schedule, rates.generator_rate, steps)
-    of_discriminator = schedule(rates.schedule, rates.discriminator_rate, steps * critic_updates)
-    return optax.adam(of_generator, b1=0.5), optax.adam(of_discriminator, b1=0.5)
 
 
 def check(config: Config) -> None:
