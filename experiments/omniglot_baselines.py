@@ -7,13 +7,17 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.Test):
+class Config(options.Processes):
     """Nearest neighbour, modified Hausdorff distance and linear classifier on pixels."""
+
+    workdir: Path | None = None
+    """Where the results go; by default a folder of runs/ named by the data set, way and shot."""
+    problem: configs.Characters = configs.Characters()
 
 
 def main(config: Config) -> None:
@@ -25,11 +29,14 @@ def main(config: Config) -> None:
     from jaxdl.methods.fewshot import pixels
     from jaxdl.methods.fewshot.learner import accuracy
     from jaxdl.ops.metrics import Moments
-    from jaxdl.train import result
-    from jaxdl.train.report import Report
+    from jaxdl.problems import episodes
+    from jaxdl.train import result, run
+    from jaxdl.train.problem import Measured
     from jaxdl.train.step import data_mesh, map_examples
 
-    config, protocol, parts = episodic.load(config)
+    dataset, parts = episodes.read(config.problem)
+    problem = dataclasses.replace(config.problem, dataset=dataset)
+    protocol = episodes.protocol(problem, dataset)
     classifiers = {
         "nearest neighbour": pixels.nearest_neighbour,
         "modified Hausdorff": pixels.hausdorff,
@@ -37,7 +44,7 @@ def main(config: Config) -> None:
     }
 
     def predict(name, task):
-        return classifiers[name](task["support"], task["query"]["image"], config.way)
+        return classifiers[name](task["support"], task["query"]["image"], problem.way)
 
     def of_task(_, task):
         label = task["query"]["label"]
@@ -48,33 +55,29 @@ def main(config: Config) -> None:
         measured = map_examples(of_task, microbatch=1)((), tasks)
         return {name: Moments.of(values, batch["weight"]) for name, values in measured.items()}
 
-    folder = f"omniglot_baselines-{config.dataset}-{config.way}w{config.shot}s"
-    report = Report(config.workdir or Path("runs") / folder)
-    report.check_config(episodic_options.of_the_run(config))
-    evaluate, draw = episodic.evaluation(eval_step, protocol, data_mesh(), at_once=8)
-    key = jax.random.key(2)  # the test episodes of every other experiment
-    measured = evaluate((), parts["test"], key, config.episodes)
-    written = result.write(
-        report,
-        experiment="omniglot_baselines",
-        dataset=config.dataset,
-        protocol=dataclasses.asdict(protocol),
-        metrics=measured,
-        seed=0,
-        steps=0,
-        params_sha256=None,
-        config=episodic_options.of_the_run(config),
+    folder = f"omniglot_baselines-{dataset}-{problem.way}w{problem.shot}s"
+    opened = run.open(
+        "omniglot_baselines", dataclasses.replace(config, problem=problem), Path("runs") / folder
     )
-    episode = jax.jit(draw)(key, parts["test"])
-    predicted = {name: np.argmax(predict(name, episode), -1) for name in classifiers}
-    report.save_figure(pictures.episode_figure(episode, predicted), "episode.png")
+    evaluate, draw = episodes.evaluate(eval_step, protocol, data_mesh(), at_once=8)
+    key = jax.random.key(episodes.TEST_KEY)
+    measured = evaluate((), parts["test"], key, problem.episodes)
+    metrics = {name: result.of_moments(moments) for name, moments in measured.items()}
+
+    def figure():
+        episode = jax.jit(draw)(key, parts["test"])
+        predicted = {name: np.argmax(predict(name, episode), -1) for name in classifiers}
+        return pictures.episode_figure(episode, predicted)
+
     shown = ", ".join(
-        "{} {:.2f} ± {:.2f} %".format(
-            name, *(100 * written["metrics"][f"accuracy/{name}"][part] for part in ("mean", "ci95"))
-        )
-        for name in classifiers
+        f"{name} {result.percent(metrics[f'accuracy/{name}'])} %" for name in classifiers
     )
-    print(f"omniglot_baselines: {shown} ({protocol}); see {report.workdir}")
+    run.finish(
+        opened,
+        Measured(metrics, f"{shown} ({protocol})", {"episode.png": figure}),
+        dataset=dataset,
+        protocol=dataclasses.asdict(protocol),
+    )
 
 
 if __name__ == "__main__":

@@ -15,157 +15,88 @@ episode. Three learners see the same characters, 5-way 5-shot with 5 queries:
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.train import command, options
+
+LEARNERS = ("shared", "memorised", "adapted")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(options.Run):
     """A classifier without adaptation stays at chance; the same data with it does not."""
 
     dataset: Literal["auto", "omniglot", "glyphs"] = "auto"
-    """Characters to learn from, see `experiments.omniglot_maml`."""
+    """Characters to learn from: Omniglot, or the embedded glyphs, which need no files; `auto` is
+    Omniglot if it is prepared or can be downloaded, else glyphs."""
     data_dir: Path | None = None
     """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
-    workdir: Path | None = None
-    """Where the results go and a stopped run goes on; by default in runs/."""
-    seed: int = 0
-    """Of the parameters and of the training episodes."""
     steps: int = 200
     """Outer steps of each learner."""
     meta_batch: int = 32
-    """Episodes per step."""
+    """Episodes in a training step."""
     learning_rate: float = 3e-3
-    """Of the outer loop (Adam, cosine decay)."""
+    """Learning rate of the outer loop (Adam, cosine decay)."""
     fixed_episodes: int = 26
     """Episodes that `memorised` sees."""
     episodes: int = 400
     """Test episodes at the end; a quarter of them after every tenth of the run."""
 
 
-LEARNERS = ("shared", "memorised", "adapted")
-
-
 def main(config: Config) -> None:
     """Trains the three learners, one after the other, and draws their curves."""
-    import jax
     import optax
-    from jaxdl.train.training import train
 
-    from jaxdl.data import characters, episodes
-    from jaxdl.data.protocol import Protocol, split_classes
     from jaxdl.methods.fewshot import maml
-    from jaxdl.train import result
-    from jaxdl.train.digest import digest
-    from jaxdl.train.report import Report
-    from jaxdl.train.step import data_mesh
+    from jaxdl.problems import configs, diary
+    from jaxdl.train import result, run
+    from jaxdl.train.problem import Measured
 
-    command.require_positive(config, "steps", "meta_batch", "fixed_episodes", "episodes")
-    dataset, data = characters.load(config.dataset, data_dir=config.data_dir)
-    options = episodic_options.of_the_run(dataclasses.replace(config, dataset=dataset))
-    report = Report(config.workdir or Path(f"runs/omniglot_diary-{dataset}-seed{config.seed}"))
-    report.check_config(options)
-    splits = split_classes(data, "random")
-    parts = {part: jax.device_put((splits[part], None)) for part in ("train", "test")}
-    final, curves, digests = {}, {}, {}
+    options.require_positive(config, "steps", "meta_batch", "fixed_episodes", "episodes")
+    shape = configs.Episodes(
+        dataset=config.dataset,
+        data_dir=config.data_dir,
+        shot=5,
+        queries=5,
+        eval_queries=5,
+        episodes=config.episodes,
+    )
+    problems = diary.load(shape, tasks=config.meta_batch, fixed=config.fixed_episodes)
+    dataset = problems["shared"].dataset
+    whole = run.open(
+        "omniglot_diary",
+        dataclasses.replace(config, dataset=dataset),
+        Path(f"runs/omniglot_diary-{dataset}-seed{config.seed}"),
+    )
+    every = max(1, config.steps // 10)
+    pace = options.Pace(config.steps - config.steps % every, every, every)
+    final, curves = {}, {}
     for learner in LEARNERS:
         inner_steps = 1 if learner == "adapted" else 0
-        protocol = Protocol(
-            dataset=dataset,
-            normalisation="transductive",
-            shot=5,
-            queries=5,
-            eval_queries=5,
-            inner_steps=inner_steps,
-            eval_inner_steps=inner_steps,
-            episodes=config.episodes,
-        )
         method = maml.make(
-            command.pick(maml.Config, protocol),
+            maml.Config(inner_steps=inner_steps, eval_inner_steps=inner_steps),
             optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
         )
-
-        def sample(key, part, learner=learner, spec=protocol.train_spec):
-            keys = jax.random.split(key, config.meta_batch)
-            if learner == "memorised":
-                which = jax.random.randint(key, keys.shape, 0, config.fixed_episodes)
-                keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(3), which)
-            return jax.vmap(episodes.sample_episode, (0, None, None))(keys, part[0], spec)
-
-        evaluate, _ = episodic.evaluation(
-            method.eval_step, protocol, data_mesh(batch=config.meta_batch)
-        )
-
-        def accuracy(state, count, evaluate=evaluate):
-            measured = evaluate(state, parts["test"], jax.random.key(2), count)
-            return measured["accuracy/transductive"].at(-1)
-
-        part = Report(report.workdir / learner)
-        every = max(1, config.steps // 10)
         print(f"{learner}:")
-        state = train(
-            method,
-            sample,
-            parts["train"],
-            batch=config.meta_batch,
-            unit="tasks",
-            seed=config.seed,
-            steps=config.steps - config.steps % every,
-            steps_per_call=every,
-            evaluate=lambda state, a=accuracy: {
-                "accuracy": a(state, max(1, config.episodes // 4)).mean
-            },
-            eval_every=every,
-            log_every=every,
-            report=part,
-            metadata={"config": options, "protocol": dataclasses.asdict(protocol)},
-        )
-        final[learner] = accuracy(state, config.episodes)
-        curves[learner] = part.rows()
-        digests[learner] = digest(state.params)
-    report.save_figure(draw(curves), "curves.png")
-    result.write(
-        report,
-        experiment="omniglot_diary",
+        part = whole.part(learner)
+        state = run.train(part, method, problems[learner], pace=pace)
+        final[f"accuracy/{learner}"] = problems[learner].test(method)(state).metrics["accuracy"]
+        curves[learner] = part.report.rows()
+    protocol = diary.protocol(problems["adapted"], method)
+    shown = ", ".join(
+        f"{learner} {result.percent(final[f'accuracy/{learner}'], 1)} %" for learner in LEARNERS
+    )
+    run.finish(
+        whole,
+        Measured(
+            final,
+            f"new characters, transductive: {shown} ({protocol})",
+            {"curves.png": lambda: diary.picture(curves)},
+        ),
         dataset=dataset,
         protocol=dataclasses.asdict(protocol),
-        metrics={f"accuracy/{learner}": final[learner] for learner in LEARNERS},
-        seed=config.seed,
-        steps=config.steps,
-        params_sha256=digests["adapted"],
-        config=options,
+        state=state,
     )
-    shown = ", ".join(
-        f"{learner} {100 * final[learner].mean:.1f} ± {100 * final[learner].ci95:.1f} %"
-        for learner in LEARNERS
-    )
-    print(
-        f"omniglot_diary, new characters, transductive: {shown} ({protocol}); see {report.workdir}"
-    )
-
-
-def draw(curves: dict[str, list[dict[str, Any]]]) -> Any:
-    """Draws the accuracy of each learner on its training episodes and on new characters."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for learner, colour in zip(LEARNERS, ("tab:red", "tab:orange", "tab:green"), strict=True):
-        for split, style, where in (
-            ("train", "--", "its own episodes"),
-            ("valid", "-", "new ones"),
-        ):
-            points = [
-                (row["step"], row["accuracy"]) for row in curves[learner] if row["split"] == split
-            ]
-            axes.plot(*zip(*points, strict=True), style, color=colour, label=f"{learner}, {where}")
-    axes.axhline(0.2, color="grey", linewidth=0.8, label="chance")
-    axes.set(xlabel="step", ylabel="accuracy", ylim=(0, 1), title="5-way 5-shot")
-    axes.legend(fontsize=8)
-    axes.grid(alpha=0.3)
-    return figure
 
 
 if __name__ == "__main__":

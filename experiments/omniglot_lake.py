@@ -14,7 +14,6 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from experiments import episodic_finished, episodic_options
 from jaxdl.train import command
 
 
@@ -36,84 +35,44 @@ class Config:
 
 def main(config: Config) -> None:
     """Classifies the trials, prints the error of each run, and draws the first."""
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-
     from jaxdl.data import lake, pictures
     from jaxdl.methods.fewshot import pixels
-    from jaxdl.ops.metrics import Moments
-    from jaxdl.train import result
+    from jaxdl.problems import trials
+    from jaxdl.train import options, run
     from jaxdl.train.report import Report
 
     if config.archive is None:
         raise ValueError("--archive is needed: the file all_runs.zip of the Omniglot repository")
     if config.checkpoint is None and config.views is not None:
         raise ValueError("--views needs a --checkpoint: pixels have no features to average")
-    trials = lake.load(config.archive)
-    runs, way = trials["label"].shape
+    drawn = lake.load(config.archive)
+    way = drawn["label"].shape[1]
     if config.checkpoint is None:
         name, trained = "modified Hausdorff distance", {}
-        support, query = trials["support"], trials["query"]
-        capacity = max(int((part > 0).sum((-1, -2)).max()) for part in (support, query))
+        capacity = max(int((drawn[p] > 0).sum((-1, -2)).max()) for p in ("support", "query"))
 
         def predict(support, images):
-            return {"inductive": pixels.hausdorff(support, images, way, capacity)[None]}
+            return {"inductive": pixels.hausdorff(support, images, way, capacity)}
 
     else:
-        trained, built, state = episodic_finished.read(config.checkpoint, way, config.views)
-        name, trained = str(config.checkpoint), episodic_options.of_the_run(trained)
-        support, query = (
-            lake.shrink(trials[part], trained["resize"]) for part in ("support", "query")
-        )
+        views = {} if config.views is None else {"views": config.views}
+        opened = run.restore(config.checkpoint, **views)
+        name, trained = str(config.checkpoint), options.of_the_run(opened.config)
+        for part in ("support", "query"):
+            drawn[part] = lake.shrink(drawn[part], trained["resize"])
+        predict = trials.classifier(opened, way)
 
-        def predict(support, images):
-            return built.learner.predict(state.params, state.extra, support, images)
-
-    report = Report(config.workdir or Path("runs") / f"omniglot_lake-{Path(name).name}")
-    predict, errors, first = jax.jit(predict), {}, {}
-    for run in range(runs):
-        images = {
-            part: jnp.asarray(drawings[run], jnp.float32)[..., None] / 255
-            for part, drawings in (("support", support), ("query", query))
-        }
-        known = {"image": images["support"], "label": jnp.arange(way)}
-        for mode, logits in predict(known, images["query"]).items():
-            predicted = np.asarray(logits[-1].argmax(-1))
-            errors.setdefault(mode, []).append(float(np.mean(predicted != trials["label"][run])))
-            if run == 0:
-                first[mode] = predicted
-        print(f"run {run + 1:2}: " + ", ".join(f"{e[-1]:.0%} {mode}" for mode, e in errors.items()))
-    metrics = {
-        f"error/{mode}": Moments.of(jnp.asarray(values), jnp.ones(runs))
-        for mode, values in errors.items()
-    }
-    result.write(
-        report,
-        experiment="omniglot_lake",
+    folder = Path("runs") / f"omniglot_lake-{Path(name).name}"
+    measured, first = trials.measure(predict, drawn)
+    measured = measured._replace(
+        says=f"error of {name}: {measured.says}",
+        figures={"first_run.png": lambda: pictures.episode_figure(*first)},
+    )
+    run.finish(
+        run.Run("omniglot_lake", Report(config.workdir or folder), {}, 0),
+        measured,
         dataset="omniglot, Lake's trials",
-        protocol={"runs": runs, "way": way, "classifier": name, "trained": trained},
-        metrics=metrics,
-        seed=0,
-        steps=0,
-        params_sha256=None,
-        config={"checkpoint": str(config.checkpoint), "views": config.views},
-    )
-    order = np.argsort(trials["label"][0], kind="stable")  # a query beside its class
-    episode = {
-        "class": np.arange(way),
-        "support": {"image": support[0][..., None] / 255, "label": np.arange(way)},
-        "query": {"image": query[0][order][..., None] / 255, "label": trials["label"][0][order]},
-    }
-    predicted = {mode: values[order] for mode, values in first.items()}
-    report.save_figure(pictures.episode_figure(episode, predicted), "first_run.png")
-    shown = ", ".join(
-        f"{100 * float(m.mean):.2f} ± {100 * float(m.ci95):.2f} % {mode.removeprefix('error/')}"
-        for mode, m in metrics.items()
-    )
-    print(
-        f"omniglot_lake, error of {name}: {shown} ({runs} runs x {way} trials, within alphabets, "
-        f"95 % interval over runs); see {report.workdir}"
+        protocol={"runs": len(drawn["label"]), "way": way, "classifier": name, "trained": trained},
     )
 
 

@@ -1,6 +1,9 @@
-"""Pictures of episodes."""
+"""Pictures of episodes, and of images that were classified from a few examples.
 
-from collections.abc import Mapping
+Shapes: N ways, Q queries per way, B images, H W image.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,3 +64,48 @@ def episode_figure(episode: dict[str, Any], predictions: Mapping[str, np.ndarray
 def accuracy(predicted: np.ndarray, query: dict[str, Any]) -> float:
     """Returns the share of predicted labels that are right."""
     return float(np.mean(np.asarray(predicted) == np.asarray(query["label"])))
+
+
+def classes_figure(
+    support: tuple[np.ndarray, np.ndarray],
+    images: np.ndarray,
+    probability: np.ndarray,
+    truth: np.ndarray,
+    names: Sequence[str],
+) -> Any:
+    """Draws a row for each class: its examples, then the images that were given to it.
+
+    Args:
+      support: images [n, H, W, 1] in [0, 1] and their labels [n].
+      images: that were classified, [B, H, W, 1].
+      probability: of each class, [B, N].
+      truth: int [B], -1 where it is not known.
+      names: of the classes.
+    """
+    from matplotlib.figure import Figure
+
+    drawings, label = support
+    shown, predicted = 10, probability.argmax(-1)
+    examples = min(5, max((label == number).sum() for number in range(len(names))))
+    figure = Figure(figsize=(0.8 * (examples + shown + 1), 0.95 * len(names) + 0.5))
+    grid = figure.subplots(len(names), examples + shown, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+
+    def show(axes, image, title, colour):
+        axes.imshow(1 - image[..., 0], cmap="gray", vmin=0, vmax=1)
+        axes.set_title(title, fontsize=6, color=colour)
+
+    for number, name in enumerate(names):
+        for column, index in enumerate((label == number).nonzero()[0][:examples]):
+            show(grid[number, column], drawings[index], name if column == 0 else "", "black")
+        given = (predicted == number).nonzero()[0]
+        given = given[probability[given, number].argsort()[::-1]][:shown]
+        for column, index in enumerate(given):
+            wrong = truth[index] >= 0 and truth[index] != number
+            colour = "tab:red" if wrong else "tab:green" if truth[index] >= 0 else "black"
+            title = f"{probability[index, number]:.0%}" + (
+                f" ({names[truth[index]]})" if wrong else ""
+            )
+            show(grid[number, examples + column], images[index], title, colour)
+    return figure

@@ -142,6 +142,16 @@ def stored(config: FewShot) -> dict[str, Any] | None:
     return found
 
 
+@dataclass(frozen=True, kw_only=True)
+class Waves:
+    """Which sine waves are regressed, from how many points."""
+
+    shot: int = 10
+    """Points of a wave to learn from, and as many to be predicted in training."""
+    tasks: int = 600
+    """Validation waves, and as many test waves; they are always the same."""
+
+
 OF_THE_USE = ("eval_only", "checkpoint")
 """Options of a few-shot experiment that say how its run is used, not what it is."""
 

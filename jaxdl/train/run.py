@@ -65,7 +65,7 @@ def open(experiment: str, config: Any, folder: str | os.PathLike, *others: str) 
 
     Args:
       experiment: name of the module that is run.
-      config: its options, with `workdir` and `seed`.
+      config: its options, with `workdir` and, when something is drawn, `seed`.
       folder: where the run is when `workdir` is None.
       *others: see `jaxdl.train.options.of_the_run`.
 
@@ -75,7 +75,7 @@ def open(experiment: str, config: Any, folder: str | os.PathLike, *others: str) 
     report = Report(config.workdir or folder)
     chosen = options.of_the_run(config, *others)
     report.check_config(chosen, options.of_the_run(type(config)(), *others))
-    return Run(experiment, report, chosen, config.seed)
+    return Run(experiment, report, chosen, getattr(config, "seed", 0))
 
 
 def train(
@@ -174,7 +174,7 @@ def finish(
         metrics=measured.metrics,
         seed=run.seed,
         steps=0 if state is None else int(state.step),
-        params_sha256="" if state is None else digest(state.params),
+        params_sha256=None if state is None else digest(state.params),
         config=run.options,
     )
     for name, draw in measured.figures.items():

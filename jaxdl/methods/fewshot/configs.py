@@ -224,3 +224,15 @@ class Baseline(Features):
     """Gradient steps on the support set for the new last layer."""
     fit_lr: float = 0.1
     """Learning rate of those steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression:
+    """What defines MAML for regression; the defaults are the paper's for sine waves."""
+
+    inner_lr: float = 0.01
+    """Learning rate of the inner loop, on a mean squared error."""
+    inner_steps: int = 1
+    """Inner gradient steps in training (S); 0 trains on all tasks together."""
+    eval_inner_steps: int = 10
+    """Inner gradient steps at test; the error is measured after each of them."""
