@@ -53,7 +53,7 @@ def make(config: Config, facts: Mapping[str, Any], part: str = "ganomaly") -> An
     settings, adam = options.told(config.method, facts), config.training.adam()
     if part.endswith("autoencoder"):
         return autoencoder.make(settings, optimizer=adam)
-    return ganomaly.make(settings, optimizer=(adam, adam))
+    return ganomaly.make(settings, optimizer=adam)
 
 
 load, opened = configs.load_anomalies, configs.open_detector

@@ -28,6 +28,16 @@ class Turn(NamedTuple):
     """How often, each time on examples of its own."""
 
 
+def by_player(
+    names: Sequence[str],
+    optimizer: optax.GradientTransformation | Sequence[optax.GradientTransformation],
+) -> dict[str, optax.GradientTransformation]:
+    """Returns the optimizer of each player, given one for all of them or one for each."""
+    if isinstance(optimizer, optax.GradientTransformation):  # itself a tuple
+        optimizer = [optimizer] * len(names)
+    return dict(zip(names, optimizer, strict=True))
+
+
 def together(
     optimizers: Mapping[str, optax.GradientTransformation],
 ) -> optax.GradientTransformation:

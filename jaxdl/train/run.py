@@ -384,14 +384,18 @@ def _model(report: Report) -> dict[str, Any]:
     workdir = report.workdir
     if model := read(workdir, "model.json"):
         return model
-    # Before there was model.json, a part left its options to the folder of the whole.
+    finished = None
+    # Before there was model.json, a part left this to the folders above it.
     for folder in (workdir, *workdir.parents[:2]):
-        config, finished = read(folder, "config.json"), read(folder, "result.json")
-        if config and finished and "experiment" in finished:
-            experiment, _, part = finished["experiment"].partition(", ")
-            part = part if folder == workdir else workdir.relative_to(folder).as_posix()
-            return {"experiment": experiment, "part": part, "config": config, "facts": None}
-    raise ValueError(f"{workdir} has no finished run")
+        finished = finished or read(folder, "result.json")
+        if config := read(folder, "config.json"):
+            break
+    if not config or not finished or "experiment" not in finished:
+        raise ValueError(f"{workdir} has no finished run")
+    experiment, _, part = finished["experiment"].partition(", ")
+    if folder != workdir:
+        part = workdir.relative_to(folder).as_posix()
+    return {"experiment": experiment, "part": part, "config": config, "facts": None}
 
 
 def _module(name: str, folder: Any) -> ModuleType:

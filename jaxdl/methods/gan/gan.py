@@ -19,10 +19,12 @@ from jaxdl.methods.gan.configs import GAN as Config
 from jaxdl.nn.gan import Discriminator, Generator
 from jaxdl.ops import adversarial
 from jaxdl.ops.metrics import Moments
-from jaxdl.train.players import Turn, players_step, together
+from jaxdl.train.players import Turn, by_player, players_step, together
 from jaxdl.train.state import Method, TrainState, step_key, variables
 
+Optimizer = optax.GradientTransformation
 PLAYERS = ("generator", "discriminator")
+EXCEPTIONS = {"the loss falls": "two networks play against one another: there is no one loss"}
 LOSSES = {
     "non_saturating": adversarial.NON_SATURATING,
     "hinge": adversarial.HINGE,
@@ -35,7 +37,7 @@ def make(
     config: Config,
     *,
     network: tuple[nn.Module, nn.Module] | None = None,
-    optimizer: tuple[optax.GradientTransformation, optax.GradientTransformation] | None = None,
+    optimizer: Optimizer | tuple[Optimizer, Optimizer] | None = None,
     axis_name: str | None = None,
 ) -> Method:
     """Makes the training and evaluation steps.
@@ -48,7 +50,8 @@ def make(
       network: `(latent, label, train=bool) -> images` and `(images, label, train=bool) -> logits`,
         see `jaxdl.nn.gan`. None for DCGAN's on 28 x 28 pixels, the discriminator without
         normalisation when its slope is penalised.
-      optimizer: of the generator and of the discriminator. None for Adam at 2e-4 (b1 0.5).
+      optimizer: of both, or of the generator and of the discriminator. None for Adam at 2e-4 (b1
+        0.5).
       axis_name: the mapped axis over which gradients, statistics and metrics are averaged, inside
         `pmap` or `shard_map`; None under `jit`, where the statistics are those of the whole batch.
 
@@ -63,7 +66,7 @@ def make(
     """
     check(config)
     modules = dict(zip(PLAYERS, network or networks(config), strict=True))
-    optimizers = dict(zip(PLAYERS, optimizer or 2 * (optax.adam(2e-4, b1=0.5),), strict=True))
+    optimizers = by_player(PLAYERS, optimizer or optax.adam(2e-4, b1=0.5))
     train_step = players_step(
         turns(config, modules),
         optimizers,

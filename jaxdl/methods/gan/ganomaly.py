@@ -17,17 +17,19 @@ from jaxdl.methods.gan import examples
 from jaxdl.methods.gan.configs import GANomaly as Config
 from jaxdl.nn.gan import Encoder, GANomalyGenerator
 from jaxdl.ops.metrics import Moments
-from jaxdl.train.players import Turn, players_step, together
+from jaxdl.train.players import Turn, by_player, players_step, together
 from jaxdl.train.state import Method, TrainState, step_key
 
+Optimizer = optax.GradientTransformation
 PLAYERS = ("generator", "discriminator")
+EXCEPTIONS = {"the loss falls": "two networks play against one another: there is no one loss"}
 
 
 def make(
     config: Config,
     *,
     network: tuple[nn.Module, nn.Module] | None = None,
-    optimizer: tuple[optax.GradientTransformation, optax.GradientTransformation] | None = None,
+    optimizer: Optimizer | tuple[Optimizer, Optimizer] | None = None,
     axis_name: str | None = None,
 ) -> Method:
     """Makes the training and evaluation steps.
@@ -43,7 +45,8 @@ def make(
       network: `(images, train=bool) -> (reconstructions, their latents [B, Z], the images'
         latents)` and `(images, train=bool) -> (logits [B, 1], features [B, ...])`, see
         `jaxdl.nn.gan`. None for the authors'.
-      optimizer: of the generator and of the discriminator. None for Adam at 2e-4 (b1 0.5).
+      optimizer: of both, or of the generator and of the discriminator. None for Adam at 2e-4 (b1
+        0.5).
       axis_name: the mapped axis over which gradients, statistics and metrics are averaged, inside
         `pmap` or `shard_map`; None under `jit`, where the statistics are those of the whole batch.
 
@@ -56,9 +59,7 @@ def make(
       them. Its evaluation gives Moments of the three.
     """
     generator, discriminator = modules = network or networks(config)
-    optimizers = dict(
-        zip(PLAYERS, optimizer or 2 * (optax.adam(2e-4, b1=0.5),), strict=True),
-    )
+    optimizers = by_player(PLAYERS, optimizer or optax.adam(2e-4, b1=0.5))
 
     def losses(params, extra, key, batch):
         del key
