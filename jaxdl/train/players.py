@@ -94,7 +94,9 @@ def players_step(
         losses, pull, (seen, metrics) = jax.vjp(own, moving, has_aux=True)
         # What XLA does not need of the pulls it leaves out: each loss moves its own player alone.
         gradient = {
-            name: pull({other: jnp.float32(other == name) for other in losses})[0][name]
+            name: pull({other: jnp.full_like(losses[other], other == name) for other in losses})[0][
+                name
+            ]
             for name in turn.players
         }
         if axis_name is not None:
