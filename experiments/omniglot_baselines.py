@@ -37,6 +37,7 @@ def main(config: Config) -> None:
     dataset, parts = episodes.read(config.problem)
     problem = dataclasses.replace(config.problem, dataset=dataset)
     protocol = episodes.protocol(problem, dataset)
+    parts = parts.check(protocol, trains=False)
     classifiers = {
         "nearest neighbour": pixels.nearest_neighbour,
         "modified Hausdorff": pixels.hausdorff,

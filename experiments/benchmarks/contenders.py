@@ -135,10 +135,10 @@ def _naive_network(way: int) -> Any:
 
     class Naive(nn.Module):
         @nn.compact
-        def __call__(self, images, *, use_running_average=False):
+        def __call__(self, images, *, train=False):
             for _ in range(4):
                 images = nn.Conv(64, (3, 3), strides=(2, 2))(images)
-                images = nn.BatchNorm(use_running_average, momentum=0.0, epsilon=1e-3)(images)
+                images = nn.BatchNorm(not train, momentum=0.0, epsilon=1e-3)(images)
                 images = nn.relu(images)
             return nn.Dense(way)(images.reshape(images.shape[0], -1))
 

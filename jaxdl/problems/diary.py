@@ -1,5 +1,6 @@
 """What labels that change with every episode do to a classifier: new episodes, or ever the same."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,18 +27,17 @@ def load(config: configs.Episodes, *, tasks: int, fixed: int) -> dict[str, Probl
       fixed: episodes that `memorised` sees.
     """
     problem = episodes.load(config, tasks=tasks)
-    config = problem.config
-    _, parts = episodes.read(config)
-    spec = episodes.protocol(config, problem.dataset).train_spec
+    config = dataclasses.replace(config, dataset=problem.dataset)
+    own = episodes.protocol(config, problem.dataset)
+    parts = episodes.read(config)[1].check(own, trains=True)
 
     def memorised(key, part):
         keys = jax.random.split(key, tasks)
         which = jax.random.randint(key, keys.shape, 0, fixed)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(3), which)
-        return jax.vmap(sampling.sample_episode, (0, None, None))(keys, part[0], spec)
+        return jax.vmap(sampling.sample_episode, (0, None, None))(keys, part[0], own.train_spec)
 
     def accuracy(method):
-        own = protocol(problem, method)
         measure, _ = episodes.evaluate(method.eval_step, own, data_mesh(batch=tasks))
         key = jax.random.key(episodes.TEST_KEY)
         return lambda state, count: measure(state, parts["test"], key, count)[
@@ -54,7 +54,12 @@ def load(config: configs.Episodes, *, tasks: int, fixed: int) -> dict[str, Probl
             {"accuracy": of_moments(measure(state, config.episodes))}, "accuracy"
         )
 
-    problem = problem._replace(validate=validate, test=test)
+    problem = problem._replace(
+        config=config,
+        validate=validate,
+        test=test,
+        protocol=dataclasses.asdict(own),
+    )
     return {
         "shared": problem,
         "memorised": problem._replace(sample=memorised),

@@ -35,14 +35,26 @@ OF_THE_TEST = (
 
 
 class Parts(dict[str, tuple[jax.Array, jax.Array]]):
-    """`train`, `validation` and `test`: images [C, D, H, W] and alphabets [C], on the device."""
+    """`train`, `validation` and `test`: images [C, D, H, W] and alphabets [C]."""
+
+    def check(self, own: Protocol, *, trains: bool) -> "Parts":
+        """Returns them on the device.
+
+        Raises:
+          ValueError: they do not suffice for the protocol's episodes, of the test or of all.
+        """
+        if trains:
+            own.train_spec.check(*self["train"])
+            own.eval_spec.check(*self["validation"])
+        own.eval_spec.check(*self["test"])
+        return Parts(jax.device_put(dict(self)))
 
 
 def read(config: configs.Characters) -> tuple[str, Parts]:
     """Reads the characters; returns the name of the data set and its classes by part.
 
     Raises:
-      ValueError: they cannot be had, or do not suffice for the test's episodes.
+      ValueError: they cannot be had.
     """
     options.require_positive(config, "episodes")
     dataset, data = characters.load(config.dataset, data_dir=config.data_dir, resize=config.resize)
@@ -50,9 +62,7 @@ def read(config: configs.Characters) -> tuple[str, Parts]:
         split_classes(data, config.split, config.split_seed, field)
         for field in ("image", "alphabet")
     )
-    parts = Parts({part: (images[part], alphabets[part]) for part in images})
-    protocol(config, dataset).eval_spec.check(*parts["test"])
-    return dataset, Parts(jax.device_put(dict(parts)))
+    return dataset, Parts({part: (images[part], alphabets[part]) for part in images})
 
 
 def protocol(
@@ -86,9 +96,7 @@ def load(config: configs.Episodes, *, tasks: int, trains: bool = True) -> Proble
         train_shot=config.train_shot or config.shot,
     )
     own = protocol(config, dataset)
-    if trains:
-        own.train_spec.check(*parts["train"])
-        own.eval_spec.check(*parts["validation"])
+    parts = parts.check(own, trains=trains)
 
     def sample(key, part):
         images, alphabet = part

@@ -1,6 +1,5 @@
 """Every few-shot experiment, from the command line to its files, on a few glyphs."""
 
-import dataclasses
 import importlib
 import json
 import pkgutil
@@ -9,17 +8,16 @@ from pathlib import Path
 import pytest
 
 import experiments
-from experiments import episodic_options, omniglot_baselines
+from experiments import omniglot_baselines
 from jaxdl.data import characters, glyphs
-from jaxdl.train import command
+from jaxdl.problems import configs, episodes
+from jaxdl.train import command, options
 
 NAMES = [
     found.name
     for found in pkgutil.iter_modules(experiments.__path__)
     if found.name.startswith("omniglot_")
-    and issubclass(
-        importlib.import_module(f"experiments.{found.name}").Config, episodic_options.Config
-    )
+    and issubclass(importlib.import_module(f"experiments.{found.name}").Config, configs.FewShot)
     and found.name != "omniglot_maml"  # test_omniglot_maml.py
 ]
 
@@ -36,7 +34,7 @@ def test_a_run_leaves_its_files_and_ends_with_one_line(name, tmp_path, capsys):
     module = importlib.import_module(f"experiments.{name}")
     argv = ["--workdir", str(tmp_path), "--steps", "4", "--eval-every", "2", "--log-every", "2"]
     argv += ["--episodes", "6", "--eval-episodes", "4", "--meta-batch", "2"]
-    assert command.run(module.main, module.Config, argv=argv, stored=episodic_options.stored) == 0
+    assert command.run(module.main, module.Config, argv=argv, stored=configs.stored) == 0
     names = {"config.json", "metrics.jsonl", "result.json", "curves.png", "episode.png"}
     assert names <= {file.name for file in tmp_path.iterdir()}
     result = json.loads((tmp_path / "result.json").read_text())
@@ -59,8 +57,11 @@ def test_baselines_are_better_than_chance(tmp_path, capsys):
 
 
 def test_switches_name_the_folder_of_a_run():
-    maml = importlib.import_module("experiments.omniglot_maml").Config(dataset="glyphs", shot=5)
-    switched = dataclasses.replace(maml, first_order=True, bfloat16=True, eval_only=True)
-    folders = [str(episodic_options.folder("omniglot_maml", c)) for c in (maml, switched)]
+    maml = options.changed(
+        importlib.import_module("experiments.omniglot_maml").Config(),
+        {"dataset": "glyphs", "shot": 5},
+    )
+    switched = options.changed(maml, {"first_order": True, "bfloat16": True, "eval_only": True})
+    folders = [str(episodes.folder("omniglot_maml", c)) for c in (maml, switched)]
     plain = str(Path("runs/omniglot_maml-glyphs-5w5s-seed0"))
     assert sorted(folders) == [plain, f"{plain}-bfloat16-first_order"]

@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from experiments import (
-    episodic_options,
     few_shot_folder,
     omniglot_lake,
     omniglot_maml,
     omniglot_protonet,
 )
 from jaxdl.data import characters, glyphs, lake
+from jaxdl.problems import episodes
 from jaxdl.train import command
 
 RUNS, WAY = 2, 4
@@ -133,10 +133,10 @@ def test_each_kind_of_later_test_has_its_own_file():
         ({"way": 20, "views": 8}, "-omniglot-20w1s-8views"),
         ({"dataset": "glyphs"}, "-glyphs"),
     ):
-        assert episodic_options.suffix(trained, trained | changed) == name
+        assert episodes.suffix(trained, trained | changed) == name
     without = {name: value for name, value in trained.items() if name != "views"}
-    assert episodic_options.suffix(without, without) == "-omniglot"
-    assert episodic_options.suffix(without, trained) == "-omniglot"  # made before there were views
+    assert episodes.suffix(without, without) == "-omniglot"
+    assert episodes.suffix(without, trained) == "-omniglot"  # made before there were views
 
 
 def test_a_damaged_archive_is_one_sentence(archive, tmp_path, capsys):

@@ -7,8 +7,9 @@ import shutil
 
 import pytest
 
-from experiments import episodic_options, omniglot_maml
+from experiments import omniglot_maml
 from jaxdl.data import characters, glyphs, sources
+from jaxdl.problems import configs
 from jaxdl.train import command
 
 TINY = (
@@ -39,7 +40,7 @@ def run(*argv):
         omniglot_maml.Config,
         omniglot_maml.PRESETS,
         [str(a) for a in argv],
-        stored=episodic_options.stored,
+        stored=configs.stored,
     )
 
 

@@ -3,12 +3,14 @@
 import itertools
 import json
 import subprocess
+import tomllib
 import types
 from pathlib import Path
 
 import pytest
 
-from experiments import episodic_runs, omniglot_table
+from experiments import omniglot_table
+from jaxdl.problems import comparison
 from jaxdl.train import command
 
 
@@ -95,9 +97,11 @@ def test_mistakes_and_failures(monkeypatch, tmp_path, capsys):
 def test_every_command_is_understood():
     import importlib
 
-    for of in episodic_runs.RUNS:
+    listed = tomllib.loads(Path(omniglot_table.__file__).with_suffix(".toml").read_text())
+    for entry in listed["run"]:
+        of = comparison.Run(**entry)
         module = importlib.import_module(f"experiments.{of.module}")
         presets = getattr(module, "PRESETS", None)
         argv = of.command(of.columns[0], "runs/x")[3:]
         config = command.parse(module.Config, presets, argv)
-        assert f"{config.way}w{config.shot}s" == of.columns[0]
+        assert f"{config.problem.way}w{config.problem.shot}s" == of.columns[0]

@@ -1,13 +1,30 @@
-"""What every training method promises; a new method is found by walking `jaxdl.methods`."""
+"""What every method promises; a new one is found by walking `jaxdl.methods`.
+
+A method says of itself, in `EXCEPTIONS`, which of these it cannot keep, and why.
+"""
 
 import dataclasses
+import functools
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
+import types
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
+from flax import jax_utils
 
+import experiments
 import jaxdl.methods
+from jaxdl.train import options
+from jaxdl.train.checkpoint import Checkpoints
+from jaxdl.train.digest import digest
+from jaxdl.train.step import compile_step, data_mesh, pmap_step
 
 MODULES = [
     importlib.import_module(found.name)
@@ -15,11 +32,42 @@ MODULES = [
     if not found.ispkg
 ]
 # The others hold what the methods of a family share.
-METHODS = [module for module in MODULES if hasattr(module, "Config")]
+METHODS = [module for module in MODULES if hasattr(module, "make")]
+DEVICES = 8
+TOLERANCE = 2e-5
+
+every_method = pytest.mark.parametrize(
+    "module", METHODS, ids=lambda module: module.__name__.removeprefix("jaxdl.methods.")
+)
 
 
-@pytest.mark.parametrize("module", METHODS, ids=lambda module: module.__name__)
-def test_contract(module):
+def made(module, optimizer=None, axis_name=None):
+    config, network, batch = module.example(axis_name)
+    return module.make(config, network=network, optimizer=optimizer, axis_name=axis_name), batch
+
+
+@functools.cache
+def trained(module):
+    """A method, a batch, a compiled step, its states after 0 ... 3 steps and their metrics."""
+    method, batch = made(module)
+    step = jax.jit(method.train_step)
+    states, metrics = [jax.jit(method.init)(jax.random.key(0), batch)], []
+    for _ in range(3):
+        state, found = step(states[-1], batch)
+        states.append(state)
+        metrics.append(found)
+    return types.SimpleNamespace(
+        method=method, batch=batch, step=step, states=states, metrics=metrics
+    )
+
+
+def unless_excepted(module, promise):
+    if promise in getattr(module, "EXCEPTIONS", {}):
+        pytest.skip(module.EXCEPTIONS[promise])
+
+
+@every_method
+def test_signatures(module):
     assert dataclasses.is_dataclass(module.Config)
     assert module.Config.__dataclass_params__.frozen
     parameters = inspect.signature(module.make).parameters
@@ -28,11 +76,160 @@ def test_contract(module):
         parameters[name].kind is inspect.Parameter.KEYWORD_ONLY and parameters[name].default is None
         for name in ("network", "optimizer", "axis_name")
     )
-    method = module.make(module.Config())
-    assert method._fields == ("init", "train_step", "eval_step")
+    module.make(module.Config())
     classes = [kind for kind in module.Config.__mro__ if dataclasses.is_dataclass(kind)]
     source = "".join(inspect.getsource(kind) for kind in classes)
     for field in dataclasses.fields(module.Config):  # each has its help below it
         assert f"    {field.name}: " in source
         after = source.split(f"    {field.name}: ", 1)[1].split("\n", 1)[1]
         assert after.lstrip().startswith('"""')
+
+
+def test_configs_import_no_jax():
+    modules = sorted({module.Config.__module__ for module in METHODS})
+    code = f"import sys, {', '.join(modules)}; print({{'jax', 'numpy'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+@functools.cache
+def reachable():
+    """The configs that experiments nest, and their options' names."""
+    nested = set()
+
+    def walk(config):
+        for field in dataclasses.fields(config):
+            value = getattr(config, field.name)
+            if dataclasses.is_dataclass(value):
+                nested.add(type(value))
+                walk(value)
+
+    for found in pkgutil.iter_modules(experiments.__path__):
+        module = importlib.import_module(f"experiments.{found.name}")
+        if hasattr(module, "Config"):
+            walk(module.Config())
+    return nested
+
+
+@every_method
+def test_every_setting_is_an_option_of_some_experiment(module):
+    # Facts are decided by the problem; all others are options where the config is nested.
+    assert any(issubclass(config, module.Config) for config in reachable())
+    assert options.flat(module.Config()).keys() <= {
+        field.name for field in dataclasses.fields(module.Config)
+    }
+
+
+@every_method
+def test_the_loss_falls_and_metrics_are_finite_scalars(module):
+    kept = trained(module)
+    state, metrics = kept.states[-1], kept.metrics[-1]
+    for value in metrics.values():
+        assert value.shape == ()
+        assert jnp.isfinite(value)
+    unless_excepted(module, "the loss falls")
+    call = compile_step(kept.method.train_step, sample=lambda key, data: data, steps_per_call=100)
+    _, later = call(jax.tree.map(jnp.copy, state), kept.batch)
+    assert later["loss"][-1] < kept.metrics[0]["loss"]
+
+
+@every_method
+def test_a_restored_state_goes_on_as_the_saved_one(module, tmp_path):
+    kept = trained(module)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(kept.states[1], metadata={})
+        restored, _ = checkpoints.restore(kept.states[0])
+        alone, _ = checkpoints.restore(kept.states[0]._replace(opt_state=None))
+    assert digest(kept.step(restored, kept.batch)[0]) == digest(kept.states[2])
+    assert digest((alone.params, alone.extra)) == digest((restored.params, restored.extra))
+
+
+@every_method
+def test_steps_of_one_call_are_as_many_calls(module):
+    kept = trained(module)
+    call = compile_step(kept.method.train_step, sample=lambda key, data: data, steps_per_call=3)
+    start = jax.tree.map(jnp.copy, kept.states[0])
+    state, metrics = call(start, kept.batch)
+    assert_close((state.params, state.extra), (kept.states[3].params, kept.states[3].extra))
+    for name, values in metrics.items():
+        np.testing.assert_allclose(
+            values, [each[name] for each in kept.metrics], rtol=2e-4, atol=TOLERANCE
+        )
+
+
+@every_method
+def test_compiled_once_and_equal_to_eager(module):
+    kept = trained(module)
+    assert kept.step._cache_size() == 1
+    unless_excepted(module, "eager")
+    state, metrics = kept.method.train_step(kept.states[0], kept.batch)
+    assert_close((state.params, metrics), (kept.states[1].params, kept.metrics[0]))
+
+
+@every_method
+def test_no_prediction_depends_on_another_example(module):
+    kept = trained(module)
+    state = kept.states[-1]
+    predict = jax.jit(kept.method.predict)
+    whole = predict(state, kept.batch)
+    size = len(jax.tree.leaves(kept.batch)[0])
+    assert whole
+    assert all(len(leaf) == size for leaf in jax.tree.leaves(whole))
+    turned = predict(state, jax.tree.map(lambda leaf: leaf[::-1], kept.batch))
+    assert_close(jax.tree.map(lambda leaf: leaf[::-1], turned), whole)
+    some = predict(state, jax.tree.map(lambda leaf: leaf[:3], kept.batch))
+    assert_close(some, jax.tree.map(lambda leaf: leaf[:3], whole))
+
+
+@every_method
+def test_padding_changes_no_measure(module):
+    kept = trained(module)
+    evaluate = jax.jit(kept.method.eval_step)
+
+    def padded(filler):
+        rest = jax.tree.map(lambda leaf: jnp.full_like(leaf[5:], filler), kept.batch)
+        batch = jax.tree.map(lambda a, b: jnp.concatenate([a[:5], b]), kept.batch, rest)
+        size = len(kept.batch["weight"])
+        return batch | {"weight": (jnp.arange(size) < 5).astype(jnp.float32)}
+
+    found, other = (evaluate(kept.states[-1], padded(filler)) for filler in (0, 1))
+    assert found
+    for name, moments in found.items():
+        assert moments.count == 5
+        assert moments.mean.shape == ()
+        assert jnp.isfinite(moments.mean)
+        assert_close(moments, other[name])
+
+
+@every_method
+def test_one_device_equals_eight_and_pmap(module):
+    unless_excepted(module, "devices")
+    # Not Adam, which would hide a gradient that is 8 times too large.
+    method, batch = made(module, optax.sgd(getattr(module, "SGD_RATE", 0.05)))
+    mapped, _ = made(module, optax.sgd(getattr(module, "SGD_RATE", 0.05)), "data")
+    init = jax.jit(method.init)
+
+    def start():
+        return init(jax.random.key(0), batch)
+
+    def numbers(state, metrics):
+        return jax.device_get((state.params, state.opt_state, state.extra, metrics))
+
+    one = numbers(*compile_step(method.train_step)(start(), batch))
+    moves = jax.tree.map(lambda before, after: np.abs(after - before).max(), start().params, one[0])
+    assert max(jax.tree.leaves(moves)) > 100 * TOLERANCE  # so that a wrong factor is seen
+    eight = numbers(*compile_step(method.train_step, mesh=data_mesh(DEVICES))(start(), batch))
+    assert_close(eight, one)
+    copies = numbers(*pmap_step(mapped.train_step)(jax_utils.replicate(start()), batch))
+    assert_close(copies, one)
+
+
+def assert_close(found, expected):
+    """Of what `pmap` found, every device's copy."""
+
+    def compare(a, b):
+        if jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+            return
+        np.testing.assert_allclose(a, np.broadcast_to(b, a.shape), rtol=2e-4, atol=TOLERANCE)
+
+    jax.tree.map(compare, found, expected)

@@ -17,7 +17,7 @@ class Plain(nn.Module):
     way: int | None = None
 
     @nn.compact
-    def __call__(self, images, *, use_running_average=False):
+    def __call__(self, images, *, train=False):
         hidden = nn.tanh(nn.Dense(8, name="hidden")(images.reshape(len(images), -1)))
         return hidden if self.way is None else nn.Dense(self.way, name="last")(hidden)
 

@@ -15,7 +15,7 @@ class Same(nn.Module):
     """The pixels as features."""
 
     @nn.compact
-    def __call__(self, images, *, use_running_average=False):
+    def __call__(self, images, *, train=False):
         return images.reshape(len(images), -1)
 
 
@@ -155,9 +155,7 @@ def test_relation_scores_every_pair_of_query_and_mean_of_a_class():
     support = {"image": images[:4], "label": jnp.array([1, 0, 1, 0])}
     params, extra = learner.init(jax.random.key(1), images)
     got = learner.predict(params, extra, support, images[4:])["inductive"][0]
-    maps = FeatureMaps(8).apply(
-        {"params": params["body"], "batch_stats": extra}, images, use_running_average=True
-    )
+    maps = FeatureMaps(8).apply({"params": params["body"], "batch_stats": extra}, images)
     for query in range(3):
         for label in range(2):
             of_class = maps[:4][support["label"] == label].mean(0)
@@ -186,9 +184,9 @@ def test_full_context_looks_at_the_others():
 def test_running_statistics_follow_those_of_the_episodes():
     class Normalised(nn.Module):
         @nn.compact
-        def __call__(self, images, *, use_running_average=False):
+        def __call__(self, images, *, train=False):
             seen = self.variable("batch_stats", "mean", jnp.zeros, ())
-            if not use_running_average:
+            if train:
                 seen.value = images.mean()
             return images.reshape(len(images), -1) - seen.value
 

@@ -188,10 +188,14 @@ def test_evaluation_measures_every_step_and_leaves_padding_out():
     whole = eval_step(state, data | {"weight": jnp.array([1.0, 1, 0])})
     part = eval_step(state, jax.tree.map(lambda x: x[:2], data) | {"weight": jnp.ones(2)})
     assert set(whole) == {
-        f"{name}/{mode}" for name in ("accuracy", "loss") for mode in ("transductive", "inductive")
+        f"{name}/{mode}{after}"
+        for name in ("accuracy", "loss")
+        for mode in ("transductive", "inductive")
+        for after in ("", *(f"/after_{steps}_steps" for steps in range(3)))
     }
+    assert whole["loss/inductive"] == whole["loss/inductive/after_2_steps"]
     for name, moments in whole.items():
-        assert moments.mean.shape == (3,)
+        assert moments.mean.shape == ()
         np.testing.assert_allclose(moments.mean, part[name].mean, rtol=1e-5)
 
 

@@ -35,9 +35,9 @@ def test_parameter_counts_by_hand():
 @pytest.mark.parametrize("network", NETWORKS)
 def test_starts_undecided(network):
     params = {"params": parameters(network)}
-    logits, _ = jax.jit(lambda params: network.apply(params, IMAGES, mutable=["batch_stats"]))(
-        params
-    )
+    logits, _ = jax.jit(
+        lambda params: network.apply(params, IMAGES, train=True, mutable=["batch_stats"])
+    )(params)
     np.testing.assert_array_equal(logits, jnp.zeros((10, 5)))
 
 
@@ -53,12 +53,12 @@ def features(network, images, **kwargs):
 
 @pytest.mark.parametrize("network", NETWORKS)
 def test_stored_statistics_are_those_of_the_last_batch(network):
-    logits, statistics = features(network, IMAGES, mutable=["batch_stats"])
-    again = features(network, IMAGES, statistics=statistics, use_running_average=True)
+    logits, statistics = features(network, IMAGES, train=True, mutable=["batch_stats"])
+    again = features(network, IMAGES, statistics=statistics)
     np.testing.assert_allclose(again, logits, atol=1e-4)
-    alone = features(network, IMAGES[:1], statistics=statistics, use_running_average=True)
+    alone = features(network, IMAGES[:1], statistics=statistics)
     np.testing.assert_allclose(alone, logits[:1], atol=1e-4)
-    alone, _ = features(network, IMAGES[:1], mutable=["batch_stats"])
+    alone, _ = features(network, IMAGES[:1], train=True, mutable=["batch_stats"])
     assert np.abs(alone - logits[:1]).max() > 1e-2
 
 

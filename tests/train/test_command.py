@@ -28,7 +28,7 @@ class Config:
     """Only evaluate."""
 
 
-PRESETS = {"quick": {"lr": 0.1}, "paper": {"lr": 0.01, "way": 20}}
+PRESETS = {"quick": Config(lr=0.1), "paper": Config(lr=0.01, way=20)}
 
 
 def values(config):
@@ -62,8 +62,15 @@ def test_an_option_wins_over_the_stored_config_and_that_over_the_preset():
     assert values(command.parse(Config, PRESETS, [], stored=stored)) == ("quick", 5, 0.1, False)
 
 
+def test_what_a_stored_config_lacks_has_the_default_of_the_field():
+    config = command.parse(
+        Config, PRESETS, ["--preset", "paper", "--eval-only"], stored=lambda config: {"way": 7}
+    )
+    assert values(config) == ("paper", 7, 0.4, True)
+
+
 def test_a_stored_config_of_another_version():
-    with pytest.raises(ValueError, match=r"unknown here: \['shots'\]"):
+    with pytest.raises(ValueError, match="unknown here: shots"):
         command.parse(Config, PRESETS, [], stored=lambda config: {"shots": 1, "way": 5})
 
 
