@@ -10,12 +10,10 @@ image is an anomaly when its score reaches the threshold: 0.5 on the scale from 
 import csv
 import dataclasses
 import io
-import json
 import sys
 from pathlib import Path
 from typing import Literal
 
-from experiments import anomaly, anomaly_pictures
 from jaxdl.train import command
 
 
@@ -36,71 +34,49 @@ class Config:
 
 def main(config: Config) -> None:
     """Scores the images, and writes the table and the pictures."""
-    import jax
-    import jax.numpy as jnp
     import numpy as np
 
     from jaxdl.data import folder
-    from jaxdl.data.images import unit
     from jaxdl.ops.anomaly import scale
-    from jaxdl.train.checkpoint import Checkpoints
+    from jaxdl.problems.anomaly_pictures import draw_sheet
+    from jaxdl.train import run
     from jaxdl.train.report import Report
 
     for name in ("images", "checkpoint"):
         if getattr(config, name) is None:
             raise ValueError(f"--{name} is needed; see --help")
-    trained = Report(config.checkpoint).workdir
-    try:
-        stored = json.loads((trained / "detector.json").read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{trained} has no trained detector") from error
-    known = {field.name for field in dataclasses.fields(anomaly.Config)}
-    options = anomaly.Config(**{k: v for k, v in stored["config"].items() if k in known})
-    made = anomaly.detector(stored["detector"], options)
-    template = jax.eval_shape(
-        made.method.init,
-        jax.random.key(0),
-        {"image": jax.ShapeDtypeStruct((1, options.size, options.size, 1), jnp.float32)},
-    )
-    with Checkpoints(trained / "checkpoints") as checkpoints:
-        state, _ = checkpoints.restore(template)
-    found, _, files, _ = folder.load(config.images, options.size)
+    if not (Report(config.checkpoint).workdir / "detector.json").exists():
+        raise ValueError(f"{config.checkpoint} has no trained detector")
+    detector = run.restore(config.checkpoint)
+    found, _, files, _ = folder.load(config.images, detector.facts["size"])
     images = np.rint(found * 255).astype(np.uint8)
-    scores = anomaly.scorer(made)(state, images)[stored["score"]]
-    threshold = stored["thresholds"][config.threshold]
-    scaled = scale(scores, threshold, *stored["range"])
+    names = [file.relative_to(config.images) for file in files]
+    calibration = detector.calibration
+    scores = detector.scores(images)[calibration["score"]]
+    threshold = calibration["thresholds"][config.threshold]
+    scaled, strange = scale(scores, threshold, *calibration["range"]), scores >= threshold
+    order = np.argsort(-scores, kind="stable")
     report = Report(config.workdir or Path("runs") / f"ganomaly_score-{config.images.name}")
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["file", "score", "scaled", "anomaly"])
-    order = np.argsort(-scores, kind="stable")
-    for index in order:
-        name = str(files[index].relative_to(config.images))
-        strange = bool(scores[index] >= threshold)
-        rows.writerow([name, f"{scores[index]:.6g}", f"{scaled[index]:.4f}", int(strange)])
-        print(f"{name}: {scaled[index]:.2f}{', an anomaly' if strange else ''}")
+    for i in order:
+        rows.writerow([names[i], f"{scores[i]:.6g}", f"{scaled[i]:.4f}", int(strange[i])])
+        print(f"{names[i]}: {scaled[i]:.2f}{', an anomaly' if strange[i] else ''}")
     report.write_text("scores.csv", table.getvalue())
-    reconstruct = jax.jit(made.reconstruct)
 
     def sheet(indices):
-        shown = unit(images[indices])
-        return anomaly_pictures.draw_sheet(
-            shown,
-            np.asarray(reconstruct(state, shown)),
-            [
-                (f"{scaled[i]:.2f}", "tab:red" if scores[i] >= threshold else "tab:green")
-                for i in indices
-            ],
-        )
+        titles = [(f"{scaled[i]:.2f}", "tab:red" if strange[i] else "tab:green") for i in indices]
+        shown = images[indices]
+        return draw_sheet(shown / 255, detector.reconstruct(shown), titles)
 
     report.save_figure(sheet(order[:24]), "sheet.png")
     maps = Report(report.workdir / "maps")
-    for index in order:
-        name = "-".join(files[index].relative_to(config.images).with_suffix("").parts)
-        maps.save_figure(sheet([index]), f"{name}.png")
+    for i in order:
+        maps.save_figure(sheet([i]), f"{'-'.join(names[i].with_suffix('').parts)}.png")
     print(
-        f"ganomaly_score: {int((scores >= threshold).sum())} of {len(files)} images are anomalies "
-        f"({config.threshold} of healthy {stored['score']} scores); see {report.workdir}"
+        f"ganomaly_score: {int(strange.sum())} of {len(files)} images are anomalies "
+        f"({config.threshold} of healthy {calibration['score']} scores); see {report.workdir}"
     )
 
 

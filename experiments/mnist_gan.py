@@ -1,24 +1,60 @@
 """Generate handwritten digits.
 
 python -m experiments.mnist_gan                    # scikit-learn's digits, minutes
-python -m experiments.mnist_gan --dataset mnist
+python -m experiments.mnist_gan --dataset mnist --conditional --steps 40000 --eval-every 4000
+
+Measured with the second, 37 minutes on a CPU core, seed 0, 10,000 images, judged by a classifier
+that is right on 99.12 % of MNIST's test images: Fréchet distance 1.69 (real against real 0.58),
+class entropy 2.300 of 2.303 nats, 97.0 % confident (real 97.7). Not told the class, `--steps 20000
+--eval-every 2000`: 18.4, 2.293 nats, 68.8 %.
 """
 
 import dataclasses
 import sys
+from collections.abc import Mapping
+from typing import Any
 
-from experiments import generation
-from jaxdl.train import command
+from jaxdl.methods.gan import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(generation.Config):
+class Config(configs.Generating):
     """A generative adversarial network of digits."""
+
+    network: nets.AdversarialNetworks = nets.AdversarialNetworks()
+    method: methods.GAN = methods.GAN(latent=64)
+
+
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    from jaxdl.methods.gan import gan
+
+    return gan.make(
+        options.told(config.method, facts),
+        network=config.network.build(facts["size"], facts["channels"], facts["classes"]),
+        optimizer=config.training.adams(config.method.critic_updates),
+    )
+
+
+def judge(config: configs.Judge, facts: Mapping[str, Any]) -> Any:
+    """Makes the classifier that judges, that of experiments.mnist_features."""
+    from jaxdl.methods.supervised import classifier
+
+    settings = classifier.Config(classes=facts["classes"])
+    return classifier.make(settings, optimizer=config.problem.adam())
+
+
+load, opened = configs.load_generation, configs.open_generator
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    generation.run("mnist_gan", config, "mnist")
+    from jaxdl.problems import generation
+
+    generation.experiment("mnist_gan", config, make, judge, auto="mnist")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,13 @@ def digits() -> sources.Arrays:
 
 
 def unit(images: Any) -> Any:
-    """Returns uint8 images as floating-point ones in [-1, 1]."""
-    return images / 127.5 - 1.0
+    """Returns images in [0, 1]: bytes by their 255th part, floating-point ones as they are."""
+    return images / 255.0 if images.dtype == "uint8" else images
+
+
+def signed(images: Any) -> Any:
+    """Returns images in [-1, 1], of bytes or of floating-point ones in [0, 1]."""
+    return images / 127.5 - 1.0 if images.dtype == "uint8" else 2.0 * images - 1.0
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:

@@ -49,3 +49,38 @@ class MetricNetwork:
         if self.network == "conv4_widening":
             return Conv4(features=(32, 64, 128, 256), downsampling="pooled")
         return Conv4(downsampling="pooled" if self.network == "conv4_pooled" else "strided")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialNetworks:
+    """The generator and the discriminator of a generative adversarial network."""
+
+    network: Literal["dcgan", "mlp"] = "dcgan"
+    """Convolutions or dense layers."""
+    features: int = 32
+    """Channels of the convolutions nearest to the image."""
+    normalisation: Literal["batch", "spectral", "none"] = "spectral"
+    """Normalisation of the discriminator's convolutions."""
+
+    def build(self, size: int, channels: int, classes: int) -> tuple["nn.Module", "nn.Module"]:
+        """Makes the networks.
+
+        Args:
+          size: of the images, in pixels: 28, 32 or 64 with convolutions.
+          channels: of the images.
+          classes: by which images are generated and judged; 0 for none.
+
+        Raises:
+          ValueError: there is no such network.
+        """
+        from jaxdl.nn import gan
+
+        if self.network == "mlp":
+            generator = gan.MLPGenerator(size, channels, classes=classes)
+            return generator, gan.MLPDiscriminator(classes=classes)
+        if size not in (28, 32, 64):
+            raise ValueError(f"with convolutions --size must be 28, 32 or 64, got {size}")
+        return (
+            gan.Generator(size, channels, self.features, classes),
+            gan.Discriminator(self.features, self.normalisation, classes),
+        )

@@ -1,8 +1,8 @@
 """Networks of generative adversarial training, of GANomaly, and a convolutional autoencoder.
 
-Images are in [-1, 1]. A network with batch normalisation normalises with the statistics of its own
-batch and leaves running ones in the collection `batch_stats`; with `use_running_average=True` it
-normalises with those instead. All kernels start as N(0, 0.02) (Radford et al., 2016, section 4).
+Images are in [-1, 1]. With `train=True` a network normalises with the statistics of its own batch,
+of which it leaves running ones in the collection `batch_stats`; otherwise it normalises with those.
+All kernels start as N(0, 0.02) (Radford et al., 2016, section 4).
 
 Shapes: B batch, H W image, C channels, Z latent dimensions, A classes.
 """
@@ -47,9 +47,7 @@ class Encoder(nn.Module):
     """Channels after the first convolution; every further one doubles them."""
 
     @nn.compact
-    def __call__(
-        self, images: jax.Array, *, use_running_average: bool = False
-    ) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, images: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
         """Maps images [B, H, H, C], H = 8, 16, 32, ..., to [B, Z] and features [B, 4, 4, D]."""
         side = images.shape[1]
         if images.shape[2] != side or side < 8 or side & (side - 1):
@@ -59,7 +57,7 @@ class Encoder(nn.Module):
         hidden = _leaky(_Conv(self.features)(images))
         while hidden.shape[1] > 4:
             hidden = _Conv(2 * hidden.shape[-1])(hidden)
-            hidden = _leaky(_BatchNorm()(hidden, use_running_average=use_running_average))
+            hidden = _leaky(_BatchNorm()(hidden, use_running_average=not train))
         latent = _Conv(self.latent, strides=(1, 1), padding="VALID")(hidden)
         return latent[:, 0, 0], hidden
 
@@ -75,7 +73,7 @@ class Decoder(nn.Module):
     """Channels before the last transposed convolution."""
 
     @nn.compact
-    def __call__(self, latent: jax.Array, *, use_running_average: bool = False) -> jax.Array:
+    def __call__(self, latent: jax.Array, *, train: bool = False) -> jax.Array:
         """Maps [B, Z] to images [B, H, H, C] in [-1, 1]."""
         width = self.features * self.size // 8
         hidden = latent[:, None, None]
@@ -84,7 +82,7 @@ class Decoder(nn.Module):
             hidden = _ConvTranspose(
                 width, strides=(1, 1) if first else (2, 2), crop=0 if first else 1
             )(hidden)
-            hidden = nn.relu(_BatchNorm()(hidden, use_running_average=use_running_average))
+            hidden = nn.relu(_BatchNorm()(hidden, use_running_average=not train))
             width //= 2
         return jnp.tanh(_ConvTranspose(self.channels)(hidden))
 
@@ -102,13 +100,10 @@ class Autoencoder(nn.Module):
     """Channels of the layers nearest to the image."""
 
     @nn.compact
-    def __call__(
-        self, images: jax.Array, *, use_running_average: bool = False
-    ) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, images: jax.Array, *, train: bool = False) -> tuple[jax.Array, jax.Array]:
         """Maps images [B, H, H, C] to their reconstructions and latent vectors [B, Z]."""
-        running = {"use_running_average": use_running_average}
-        latent, _ = Encoder(self.latent, self.features)(images, **running)
-        return Decoder(self.size, self.channels, self.features)(latent, **running), latent
+        latent, _ = Encoder(self.latent, self.features)(images, train=train)
+        return Decoder(self.size, self.channels, self.features)(latent, train=train), latent
 
 
 class GANomalyGenerator(nn.Module):
@@ -125,13 +120,12 @@ class GANomalyGenerator(nn.Module):
 
     @nn.compact
     def __call__(
-        self, images: jax.Array, *, use_running_average: bool = False
+        self, images: jax.Array, *, train: bool = False
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Maps images [B, H, H, C] to reconstructions, their latents [B, Z], and the images'."""
-        running = {"use_running_average": use_running_average}
         first = Autoencoder(self.size, self.channels, self.latent, self.features)
-        reconstructed, latent = first(images, **running)
-        again, _ = Encoder(self.latent, self.features)(reconstructed, **running)
+        reconstructed, latent = first(images, train=train)
+        again, _ = Encoder(self.latent, self.features)(reconstructed, train=train)
         return reconstructed, again, latent
 
 
@@ -148,9 +142,7 @@ class Generator(nn.Module):
     """A, when it generates by class; else 0."""
 
     @nn.compact
-    def __call__(
-        self, latent: jax.Array, label: Any = None, *, use_running_average: bool = False
-    ) -> jax.Array:
+    def __call__(self, latent: jax.Array, label: Any = None, *, train: bool = False) -> jax.Array:
         """Maps [B, Z], and int labels [B] with classes, to images [B, H, H, C] in [-1, 1]."""
         side, doublings = {28: (7, 2), 32: (4, 3), 64: (4, 4)}[self.size]
         width = self.features * 2 ** (doublings - 1)
@@ -158,7 +150,7 @@ class Generator(nn.Module):
         hidden = _Dense(side * side * width, use_bias=False)(hidden)
         hidden = hidden.reshape(-1, side, side, width)
         while True:
-            hidden = nn.relu(_BatchNorm()(hidden, use_running_average=use_running_average))
+            hidden = nn.relu(_BatchNorm()(hidden, use_running_average=not train))
             if 2 * hidden.shape[1] == self.size:
                 return jnp.tanh(_ConvTranspose(self.channels, use_bias=True)(hidden))
             width //= 2
@@ -182,15 +174,13 @@ class Discriminator(nn.Module):
     """A, when it judges images of a given class; else 0."""
 
     @nn.compact
-    def __call__(
-        self, images: jax.Array, label: Any = None, *, use_running_average: bool = False
-    ) -> jax.Array:
+    def __call__(self, images: jax.Array, label: Any = None, *, train: bool = False) -> jax.Array:
         """Maps images [B, H, H, C], and int labels [B] with classes, to logits [B]."""
         spectral = self.normalisation == "spectral"
 
         def apply(layer, inputs):
             if spectral:
-                return nn.SpectralNorm(layer)(inputs, update_stats=not use_running_average)
+                return nn.SpectralNorm(layer)(inputs, update_stats=train)
             return layer(inputs)
 
         hidden, width = images, self.features
@@ -198,7 +188,7 @@ class Discriminator(nn.Module):
             batch = self.normalisation == "batch" and width > self.features
             hidden = apply(_Conv(width, use_bias=not batch), hidden)
             if batch:
-                hidden = _BatchNorm()(hidden, use_running_average=use_running_average)
+                hidden = _BatchNorm()(hidden, use_running_average=not train)
             hidden, width = _leaky(hidden), 2 * width
         return _logit(hidden.reshape(len(hidden), -1), label, self.classes, _Dense, apply)
 
@@ -216,11 +206,9 @@ class MLPGenerator(nn.Module):
     """A, when it generates by class; else 0."""
 
     @nn.compact
-    def __call__(
-        self, latent: jax.Array, label: Any = None, *, use_running_average: bool = False
-    ) -> jax.Array:
+    def __call__(self, latent: jax.Array, label: Any = None, *, train: bool = False) -> jax.Array:
         """Maps [B, Z], and int labels [B] with classes, to images [B, H, H, C] in [-1, 1]."""
-        del use_running_average
+        del train
         hidden = _with_label(latent, label, self.classes)
         for units in self.features:
             hidden = nn.relu(nn.Dense(units)(hidden))
@@ -237,11 +225,9 @@ class MLPDiscriminator(nn.Module):
     """A, when it judges images of a given class; else 0."""
 
     @nn.compact
-    def __call__(
-        self, images: jax.Array, label: Any = None, *, use_running_average: bool = False
-    ) -> jax.Array:
+    def __call__(self, images: jax.Array, label: Any = None, *, train: bool = False) -> jax.Array:
         """Maps images [B, H, W, C], and int labels [B] with classes, to logits [B]."""
-        del use_running_average
+        del train
         hidden = images.reshape(len(images), -1)
         for units in self.features:
             hidden = _leaky(nn.Dense(units)(hidden))

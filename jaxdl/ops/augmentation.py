@@ -3,31 +3,11 @@
 Shapes: B batch, H W image, C channels, A classes.
 """
 
-from dataclasses import dataclass
-
 import chex
 import jax
 import jax.numpy as jnp
 
-
-@dataclass(frozen=True, kw_only=True)
-class Changes:
-    """Which random changes images in [0, 1] undergo, and how large they are; by default none."""
-
-    degrees: float = 0.0
-    """Largest angle by which an image is turned, either way."""
-    scale: float = 0.0
-    """Largest share by which its height and width become larger or smaller."""
-    shear: float = 0.0
-    """Largest shear of its rows and columns, as a tangent."""
-    shift: float = 0.0
-    """Largest move, in pixels."""
-    flip: bool = False
-    """Whether it is mirrored left to right, half the time."""
-    brightness: float = 0.0
-    """Largest share by which it becomes brighter or darker."""
-    noise: float = 0.0
-    """Standard deviation of what is added to its pixels."""
+from jaxdl.ops.changes import Changes
 
 
 def change(changes: Changes, key: jax.Array, image: jax.Array) -> jax.Array:

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
 
 from jaxdl.train.options import Pace, Run, Schedule
 
 if TYPE_CHECKING:  # JAX would slow --help down
+    from jaxdl.problems.anomalies import Detector
     from jaxdl.problems.episodes import Classifier
+    from jaxdl.problems.generation import Generator
     from jaxdl.train.problem import Problem
 
 Rotations = Literal["none", "random", "classes"]
@@ -176,3 +180,203 @@ class Images:
     data set of the experiment's name if it is prepared or can be downloaded, else digits."""
     data_dir: Path | None = None
     """Folder of TFDS data sets; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anomalies(Images):
+    """Which class of the images is the anomaly, and how it is judged that it is found."""
+
+    anomalies: Annotated[tuple[int, ...], tyro.conf.arg(aliases=("--digits",))] = tuple(range(10))
+    """Classes that are the anomaly, in turn."""
+    protocol: Literal["pooled", "official"] = "pooled"
+    """`pooled`: 80 % of the healthy images of both parts of the data set for training, the rest and
+    all anomalies for the test, as published; `official`: the data set's own parts."""
+    size: int = 32
+    """Side of the images, in pixels, to which they are enlarged: 16, 32, ..."""
+    resamples: int = 200
+    """Resamples of the bootstrap from which the intervals come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Healthy:
+    """How a detector learns healthy images."""
+
+    epochs: int = 30
+    """How often a training image is drawn, on average."""
+    batch: int = 64
+    """Images in a training step."""
+    learning_rate: float = 2e-4
+    """Learning rate of Adam, for all networks."""
+
+    def pace(self, images: int) -> Pace:
+        """Returns how long the training on that many images goes on."""
+        call = 10
+        steps = self.epochs * images // self.batch // call * call
+        every = max(steps // 5 // call, 1) * call
+        return Pace(steps, every, every, call)
+
+    def adam(self) -> Any:
+        """Returns the optimizer of a network."""
+        import optax
+
+        return optax.adam(self.learning_rate, b1=0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detecting(Run):
+    """Options of every anomaly-detection experiment."""
+
+    problem: Anomalies = Anomalies()
+    training: Healthy = Healthy()
+
+
+def load_anomalies(config: Detecting, part: str) -> "Problem":
+    """Makes the problem of a part, `anomaly-0/ganomaly`, for `run.restore`."""
+    from jaxdl.problems import anomalies
+
+    anomaly = int(part.partition("/")[0].removeprefix("anomaly-"))
+    found = anomalies.read(config.problem)
+    split = found.split(anomaly, config.seed)
+    return anomalies.load(found.config, split, batch=config.training.batch)
+
+
+def open_detector(make: Any, state: Any, **about: Any) -> "Detector":
+    """Makes what a part of an anomaly-detection run is opened as, for `run.restore`."""
+    from jaxdl.problems.anomalies import Detector
+
+    return Detector(make, state, **about)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging(Images):
+    """Which images the classifier that judges generated ones learns, and for how long."""
+
+    size: int = 28
+    """Side of the images, in pixels, to which they are enlarged."""
+    steps: int = 2000
+    """Training steps."""
+    batch: int = 128
+    """Images in a step."""
+
+    @property
+    def pace(self) -> Pace:
+        """How long the training goes on."""
+        call = 20
+        every = max(self.steps // 4 // call, 1) * call
+        return Pace(max(self.steps // call, 1) * call, every, every, call)
+
+    def adam(self) -> Any:
+        """Returns the optimizer."""
+        import optax
+
+        return optax.adam(optax.cosine_decay_schedule(1e-3, self.steps))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge(Run):
+    """Options of experiments.mnist_features, which trains the classifier that judges."""
+
+    problem: Judging = Judging()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation(Images):
+    """Which images are generated, and how they are judged."""
+
+    judge: Path | None = None
+    """Folder of the classifier that judges, see experiments.mnist_features; by default one in
+    runs/, which is trained first when it is not there."""
+    size: int = 28
+    """Side of the images, in pixels: 28, 32 or 64 with convolutions."""
+    conditional: bool = False
+    """Generate and judge by class."""
+    samples: int = 10_000
+    """Generated images that are judged; as many real ones, but at most half of those there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversarial:
+    """How a generator and a discriminator are trained."""
+
+    batch: int = 64
+    """Images in an update."""
+    generator_rate: float = 5e-4
+    """Learning rate of the generator (Adam, b1 0.5)."""
+    discriminator_rate: float = 1e-3
+    """Learning rate of the discriminator (Adam, b1 0.5)."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """Whether both learning rates fall to 0 at the last step, or stay."""
+    steps: int = 5000
+    """Training steps."""
+    eval_every: int = 1000
+    """Steps between validations, each followed by a checkpoint and a row of pictures."""
+
+    @property
+    def pace(self) -> Pace:
+        """How long the training goes on.
+
+        Raises:
+          ValueError: the steps are no multiples of those of a compiled call.
+        """
+        call = 10
+        if self.eval_every % call or self.steps % call:
+            raise ValueError(f"--steps and --eval-every must be multiples of {call}")
+        return Pace(self.steps, self.eval_every, 50, call)
+
+    def adams(self, critic_updates: int) -> tuple[Any, Any]:
+        """Returns the optimizers of the generator and of the discriminator.
+
+        Args:
+          critic_updates: of the discriminator in a step.
+        """
+        import optax
+
+        from jaxdl.train.optimizers import schedule
+
+        one = schedule(self.schedule, self.generator_rate, self.steps)
+        other = schedule(self.schedule, self.discriminator_rate, self.steps * critic_updates)
+        return optax.adam(one, b1=0.5), optax.adam(other, b1=0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generating(Run):
+    """Options of every experiment that generates images."""
+
+    problem: Generation = Generation()
+    training: Adversarial = Adversarial()
+
+
+def load_generation(config: Any, part: str = "") -> "Problem":
+    """Makes the problem of a GAN from its options, unjudged, for `run.restore`."""
+    from jaxdl.problems import generation, judging
+
+    del part
+    return generation.load(
+        judging.read(config.problem),
+        None,
+        latent=config.method.latent,
+        batch=config.training.batch,
+        updates=config.method.critic_updates,
+    )
+
+
+def open_generator(make: Any, state: Any, **about: Any) -> "Generator":
+    """Makes what the run of a GAN is opened as, for `run.restore`."""
+    from jaxdl.problems.generation import Generator
+
+    return Generator(make, state, **about)
+
+
+def load_judging(config: Judge, part: str = "") -> "Problem":
+    """Makes the problem of the classifier that judges from its options, for `run.restore`."""
+    from jaxdl.problems import judging
+
+    del part
+    return judging.load(judging.read(config.problem))
+
+
+def open_judging(make: Any, state: Any, **about: Any) -> Any:
+    """Makes what the run of the classifier that judges is opened as, for `run.restore`."""
+    from jaxdl.problems.judging import Classifier
+
+    return Classifier(make, state, **about)

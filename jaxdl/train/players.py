@@ -28,6 +28,16 @@ class Turn(NamedTuple):
     """How often, each time on examples of its own."""
 
 
+def by_player(
+    names: Sequence[str],
+    optimizer: optax.GradientTransformation | Sequence[optax.GradientTransformation],
+) -> dict[str, optax.GradientTransformation]:
+    """Returns the optimizer of each player, given one for all of them or one for each."""
+    if isinstance(optimizer, optax.GradientTransformation):  # itself a tuple
+        optimizer = [optimizer] * len(names)
+    return dict(zip(names, optimizer, strict=True))
+
+
 def together(
     optimizers: Mapping[str, optax.GradientTransformation],
 ) -> optax.GradientTransformation:
@@ -84,7 +94,9 @@ def players_step(
         losses, pull, (seen, metrics) = jax.vjp(own, moving, has_aux=True)
         # What XLA does not need of the pulls it leaves out: each loss moves its own player alone.
         gradient = {
-            name: pull({other: jnp.float32(other == name) for other in losses})[0][name]
+            name: pull({other: jnp.full_like(losses[other], other == name) for other in losses})[0][
+                name
+            ]
             for name in turn.players
         }
         if axis_name is not None:

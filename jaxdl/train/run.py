@@ -228,6 +228,8 @@ class Trained:
 
     at_once: int = 64
     """Examples of one call of the compiled program."""
+    folder: Path | None = None
+    """Of the run, if it was restored from one."""
 
     def __init__(
         self,
@@ -342,7 +344,10 @@ def restore(
     report = Report(folder)
     model = _model(report)
     module = _module(model["experiment"], report.workdir)
-    config = options.changed(module.Config(), model["config"])
+    stored = model["config"]
+    if model["part"]:  # what defines it besides the options of the whole, such as its fold
+        stored = {n: stored[n] for n in stored.keys() & options.flat(module.Config()).keys()}
+    config = options.changed(module.Config(), stored)
     if unknown := sorted(changes.keys() - options.flat(config).keys()):
         raise ValueError(f"{model['experiment']} has no --{unknown[0]}")
     config = options.changed(config, changes)
@@ -361,7 +366,7 @@ def restore(
     with Checkpoints(report.workdir / "checkpoints") as checkpoints:
         step = checkpoints.best_step() if checkpoint == "best" else None
         state, _ = checkpoints.restore(template._replace(opt_state=None), step)
-    return module.opened(
+    trained = module.opened(
         make,
         state,
         facts=model["facts"],
@@ -369,22 +374,32 @@ def restore(
         config=config,
         protocol=model["protocol"],
     )
+    trained.folder = report.workdir
+    return trained
 
 
 def _model(report: Report) -> dict[str, Any]:
-    def read(name):
+    def read(folder, name):
         try:
-            found = json.loads((report.workdir / name).read_text())
+            found = json.loads((folder / name).read_text())
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
 
-    if model := read("model.json"):
+    workdir = report.workdir
+    if model := read(workdir, "model.json"):
         return model
-    config, finished = read("config.json"), read("result.json")
+    finished = None
+    # Before there was model.json, a part left this to the folders above it.
+    for folder in (workdir, *workdir.parents[:2]):
+        finished = finished or read(folder, "result.json")
+        if config := read(folder, "config.json"):
+            break
     if not config or not finished or "experiment" not in finished:
-        raise ValueError(f"{report.workdir} has no finished run")
+        raise ValueError(f"{workdir} has no finished run")
     experiment, _, part = finished["experiment"].partition(", ")
+    if folder != workdir:
+        part = workdir.relative_to(folder).as_posix()
     return {"experiment": experiment, "part": part, "config": config, "facts": None}
 
 

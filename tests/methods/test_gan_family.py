@@ -28,17 +28,13 @@ def batch(size, key=0):
     }
 
 
-def pair(optimizer):
-    return optimizer and (optimizer, optimizer)
-
-
 def make_gan(optimizer=None, axis_name=None, normalisation="none", **options):
     config = gan.Config(latent=5, **options)
     networks = (
         MLPGenerator(16, features=(16,), classes=config.classes),
         Discriminator(4, normalisation, classes=config.classes),
     )
-    return gan.make(config, network=networks, optimizer=pair(optimizer), axis_name=axis_name)
+    return gan.make(config, network=networks, optimizer=optimizer, axis_name=axis_name)
 
 
 CASES = {
@@ -50,7 +46,7 @@ CASES = {
     "dragan": functools.partial(make_gan, penalty="dragan"),
     "r1": functools.partial(make_gan, penalty="r1", loss="least_squares"),
     "ganomaly": lambda optimizer=None, axis_name=None: ganomaly.make(
-        ganomaly.Config(**SMALL), optimizer=pair(optimizer), axis_name=axis_name
+        ganomaly.Config(**SMALL), optimizer=optimizer, axis_name=axis_name
     ),
     "autoencoder": lambda optimizer=None, axis_name=None: autoencoder.make(
         autoencoder.Config(**SMALL), optimizer=optimizer, axis_name=axis_name
@@ -194,7 +190,7 @@ def test_a_discriminator_that_has_won_starts_again_and_is_counted(below):
 
 def test_ganomaly_updates_both_networks_from_what_they_were():
     config = ganomaly.Config(**SMALL)
-    method = ganomaly.make(config, optimizer=pair(optax.sgd(0.05)))
+    method = ganomaly.make(config, optimizer=optax.sgd(0.05))
     data = batch(4)
     state = jax.jit(method.init)(jax.random.key(0), data)
     after, metrics = jax.jit(method.train_step)(state, data)
@@ -202,10 +198,12 @@ def test_ganomaly_updates_both_networks_from_what_they_were():
     mutable = ["batch_stats"]
 
     def forward(p_g, p_d, cut=False):
-        (made, again, latent), _ = generator.apply({"params": p_g}, data["image"], mutable=mutable)
+        (made, again, latent), _ = generator.apply(
+            {"params": p_g}, data["image"], train=True, mutable=mutable
+        )
         shown = jax.lax.stop_gradient(made) if cut else made
         outs = [
-            discriminator.apply({"params": p_d}, x, mutable=mutable)[0]
+            discriminator.apply({"params": p_d}, x, train=True, mutable=mutable)[0]
             for x in (data["image"], shown)
         ]
         return made, again, latent, *outs
@@ -235,22 +233,23 @@ def test_ganomaly_updates_both_networks_from_what_they_were():
 
 
 @pytest.mark.parametrize("case", ["ganomaly", "autoencoder"])
-def test_a_score_depends_on_its_image_alone(case):
-    """Not on the other images, nor their order, nor how many come at once."""
+def test_a_score_is_a_distance_of_image_and_reconstruction_and_of_its_image_alone(case):
+    """Not of the other images, nor their order, nor how many come at once."""
     state, images = trained(case)[1][-1], batch(8, key=1)["image"]
-    if case == "ganomaly":
-        run = functools.partial(ganomaly.scores, ganomaly.networks(ganomaly.Config(**SMALL)), state)
-    else:
-        network = autoencoder.networks(autoencoder.Config(**SMALL))
-        run = functools.partial(autoencoder.scores, network, state)
-    run = jax.jit(run)
-    together = run(images)
-    turned = run(images[::-1])
-    alone = [run(image[None]) for image in images]
+    predict = jax.jit(CASES[case]().predict)
+    together = predict(state, {"image": images})
+    assert together.keys() - {"image"} == (
+        {"latent", "reconstruction", "feature"} if case == "ganomaly" else {"reconstruction"}
+    )
+    np.testing.assert_allclose(
+        together["reconstruction"], abs(together["image"] - images).mean((1, 2, 3)), rtol=1e-5
+    )
+    turned = predict(state, {"image": images[::-1]})
+    alone = [predict(state, {"image": image[None]}) for image in images]
     for name, values in together.items():
-        assert values.shape == (8,)
-        np.testing.assert_allclose(turned[name][::-1], values, rtol=1e-5)
-        np.testing.assert_allclose([one[name][0] for one in alone], values, rtol=1e-4)
+        assert len(values) == 8
+        np.testing.assert_allclose(turned[name][::-1], values, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose([one[name][0] for one in alone], values, rtol=1e-4, atol=1e-6)
 
 
 def test_samples_come_from_the_average():
@@ -264,10 +263,20 @@ def test_samples_come_from_the_average():
         lambda a, b: 0.1 * a + 0.9 * b, state.params["generator"], after.params["generator"]
     )
     np.testing.assert_allclose(
-        gan.generate(network[0], after, latent),
+        method.predict(after, {"latent": latent})["image"],
         network[0].apply({"params": moved}, latent),
         atol=1e-6,
     )
+
+
+def test_ganomalys_generator_learns():
+    method, data = CASES["ganomaly"](optax.adam(3e-3)), batch(8)
+    state, step = jax.jit(method.init)(jax.random.key(0), data), jax.jit(method.train_step)
+    losses = []
+    for _ in range(60):
+        state, metrics = step(state, data)
+        losses.append(float(metrics["generator_loss"]))
+    assert losses[-1] < 0.7 * losses[0]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_the_networks(stored):
         images = jnp.asarray(stored["image"])
         generator, discriminator = ganomaly.networks(CONFIG)
         made, judged = (
-            jax.jit(partial(network.apply, mutable=["batch_stats"]))(
+            jax.jit(partial(network.apply, train=True, mutable=["batch_stats"]))(
                 {"params": params[name]}, images
             )[0]
             for name, network in (("generator", generator), ("discriminator", discriminator))
@@ -95,7 +95,7 @@ def test_spectral_normalisation(regularised):
         @jax.jit
         def loss(params):
             variables = {"params": params, "batch_stats": before}
-            logits, seen = network.apply(variables, images, mutable=["batch_stats"])
+            logits, seen = network.apply(variables, images, train=True, mutable=["batch_stats"])
             return jax.nn.softplus(-logits).mean(), (logits, seen["batch_stats"])
 
         params = tree(regularised, "spectral/params/")

@@ -35,9 +35,9 @@ def test_ganomaly_has_the_authors_parameters(channels, encoder, decoder, generat
 
 def test_shapes_and_ranges_of_the_autoencoders():
     small = gan.GANomalyGenerator(latent=10, features=4)
-    (reconstructed, again, latent), variables = jax.jit(small.init_with_output)(
-        jax.random.key(0), IMAGES
-    )
+    (reconstructed, again, latent), variables = jax.jit(
+        partial(small.init_with_output, train=True)
+    )(jax.random.key(0), IMAGES)
     assert reconstructed.shape == IMAGES.shape
     assert again.shape == latent.shape == (4, 10)
     assert jnp.abs(reconstructed).max() <= 1
@@ -69,7 +69,9 @@ def test_shapes_of_dcgan(size, classes):
 def test_generated_images_are_in_range():
     latent = 9 * jax.random.normal(jax.random.key(0), (4, 16))
     for generator in (gan.Generator(28, features=4), gan.MLPGenerator(28, features=(8,))):
-        images, _ = jax.jit(generator.init_with_output)(jax.random.key(1), latent)
+        images, _ = jax.jit(partial(generator.init_with_output, train=True))(
+            jax.random.key(1), latent
+        )
         assert jnp.abs(images).max() <= 1
         assert jnp.unique(images).size > 1000
 
@@ -99,18 +101,20 @@ def test_the_logit_of_a_class_is_that_of_the_image_and_a_product_with_the_class(
 
 def test_stored_statistics_make_an_image_independent_of_the_others():
     for module in (gan.Autoencoder(latent=8, features=4), gan.Discriminator(4)):
-        variables = jax.jit(module.init)(jax.random.key(0), IMAGES)
-        _, seen = jax.jit(partial(module.apply, mutable=["batch_stats"]))(variables, IMAGES)
+        variables = jax.jit(partial(module.init, train=True))(jax.random.key(0), IMAGES)
+        _, seen = jax.jit(partial(module.apply, train=True, mutable=["batch_stats"]))(
+            variables, IMAGES
+        )
         variables = {"params": variables["params"], **seen}
-        apply = jax.jit(partial(module.apply, use_running_average=True))
+        apply = jax.jit(module.apply)
         together, alone = apply(variables, IMAGES), apply(variables, IMAGES[:1])
         jax.tree.map(lambda t, a: np.testing.assert_allclose(t[:1], a, atol=1e-5), together, alone)
 
 
 def test_spectral_normalisation_divides_by_the_largest_singular_values():
     module = gan.Discriminator(4, normalisation="spectral")
-    variables = jax.jit(module.init)(jax.random.key(0), IMAGES)
-    apply = jax.jit(partial(module.apply, mutable=["batch_stats"]))
+    variables = jax.jit(partial(module.init, train=True))(jax.random.key(0), IMAGES)
+    apply = jax.jit(partial(module.apply, train=True, mutable=["batch_stats"]))
     for _ in range(100):
         _, seen = apply(variables, IMAGES)
         variables = {"params": variables["params"], **seen}

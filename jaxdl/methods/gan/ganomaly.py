@@ -6,7 +6,6 @@ the autoencoder made of them; how far the two are apart says how strange an imag
 Shapes: B batch, H image, C channels, Z latent dimensions.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
@@ -14,38 +13,23 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxdl.methods.gan import examples
+from jaxdl.methods.gan.configs import GANomaly as Config
 from jaxdl.nn.gan import Encoder, GANomalyGenerator
 from jaxdl.ops.metrics import Moments
+from jaxdl.train.players import Turn, by_player, players_step, together
 from jaxdl.train.state import Method, TrainState, step_key
 
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """What defines GANomaly; the defaults are the authors'."""
-
-    size: int = 32
-    """H, in pixels: 8, 16, 32, ..."""
-    channels: int = 1
-    """C."""
-    latent: int = 100
-    """Z."""
-    features: int = 64
-    """Channels of the layers nearest to the image, of all networks."""
-    adversarial_weight: float = 1.0
-    """Of the squared distance of the discriminator's features of image and reconstruction."""
-    reconstruction_weight: float = 50.0
-    """Of the absolute distance of image and reconstruction."""
-    latent_weight: float = 1.0
-    """Of the squared distance of the two latent vectors."""
-    restart_below: float = 1e-5
-    """Loss below which the discriminator has won and is initialised anew; 0 for never."""
+Optimizer = optax.GradientTransformation
+PLAYERS = ("generator", "discriminator")
+EXCEPTIONS = {"the loss falls": "two networks play against one another: there is no one loss"}
 
 
 def make(
     config: Config,
     *,
     network: tuple[nn.Module, nn.Module] | None = None,
-    optimizer: tuple[optax.GradientTransformation, optax.GradientTransformation] | None = None,
+    optimizer: Optimizer | tuple[Optimizer, Optimizer] | None = None,
     axis_name: str | None = None,
 ) -> Method:
     """Makes the training and evaluation steps.
@@ -54,43 +38,46 @@ def make(
 
     As in the authors' code both updates are those of the networks before the step. The losses share
     one pass of the discriminator over each image, where that code makes two: its gradients are the
-    same, and its running statistics, which only `scores` uses, see each batch once.
+    same, and its running statistics, which only `predict` uses, see each batch once.
 
     Args:
       config: the settings.
-      network: `images -> (reconstructions, their latents [B, Z], the images' latents)` and
-        `images -> (logits [B, 1], features [B, ...])`, see `jaxdl.nn.gan`. None for the authors'.
-      optimizer: of the generator and of the discriminator. None for Adam at 2e-4 (b1 0.5).
+      network: `(images, train=bool) -> (reconstructions, their latents [B, Z], the images'
+        latents)` and `(images, train=bool) -> (logits [B, 1], features [B, ...])`, see
+        `jaxdl.nn.gan`. None for the authors'.
+      optimizer: of both, or of the generator and of the discriminator. None for Adam at 2e-4 (b1
+        0.5).
       axis_name: the mapped axis over which gradients, statistics and metrics are averaged, inside
         `pmap` or `shard_map`; None under `jit`, where the statistics are those of the whole batch.
 
     Returns:
-      A Method whose evaluation gives Moments of the losses with the stored statistics:
-      `reconstruction`, `latent` and `feature`.
-
-    Raises:
-      ValueError: when a setting is out of its range.
+      A Method that predicts, of `{"image"}`, with the stored statistics, so that all depends on the
+      image alone: `image`, what the generator makes of it, [B, H, H, C], and how strange it is in
+      three ways, [B], larger being stranger: `latent`, the mean squared distance of the two latent
+      vectors, which is the authors' score; `reconstruction`, the mean absolute distance of image
+      and reconstruction; `feature`, the mean squared distance of the discriminator's features of
+      them. Its evaluation gives Moments of the three.
     """
-    generator, discriminator = network or networks(config)
-    optimizers = optimizer or (optax.adam(2e-4, b1=0.5), optax.adam(2e-4, b1=0.5))
+    generator, discriminator = modules = network or networks(config)
+    optimizers = by_player(PLAYERS, optimizer or optax.adam(2e-4, b1=0.5))
 
-    def losses(params, statistics, images):
-        (reconstructed, again, latent), seen = generator.apply(
-            {"params": params["generator"], "batch_stats": statistics["generator"]},
-            images,
-            mutable=["batch_stats"],
-        )
-        statistics = statistics | {"generator": seen.get("batch_stats", {})}
-        judged = []
-        for shown in (images, reconstructed):
-            variables = {
-                "params": params["discriminator"],
-                "batch_stats": statistics["discriminator"],
-            }
-            out, seen = discriminator.apply(variables, shown, mutable=["batch_stats"])
-            statistics = statistics | {"discriminator": seen.get("batch_stats", {})}
-            judged.append(out)
-        (real_logit, real_features), (fake_logit, fake_features) = judged
+    def losses(params, extra, key, batch):
+        del key
+        images, seen = batch["image"], dict(extra["statistics"])
+
+        def apply(name, module, shown):
+            found, changed = module.apply(
+                {"params": params[name], "batch_stats": seen[name]},
+                shown,
+                train=True,
+                mutable=["batch_stats"],
+            )
+            seen[name] = changed.get("batch_stats", {})
+            return found
+
+        reconstructed, again, latent = apply("generator", generator, images)
+        real_logit, real_features = apply("discriminator", discriminator, images)
+        fake_logit, fake_features = apply("discriminator", discriminator, reconstructed)
         metrics = {
             "adversarial": jnp.mean((real_features - fake_features) ** 2),
             "reconstruction": jnp.mean(jnp.abs(reconstructed - images)),
@@ -106,66 +93,68 @@ def make(
         metrics["discriminator_loss"] = 0.5 * (
             jax.nn.softplus(-real_logit).mean() + jax.nn.softplus(fake_logit).mean()
         )
-        both = metrics["generator_loss"], metrics["discriminator_loss"]
-        return both, (statistics, metrics)
+        own = {name: metrics[f"{name}_loss"] for name in PLAYERS}
+        return own, ({"statistics": seen}, metrics)
+
+    step = players_step([Turn(losses, PLAYERS)], optimizers, axis_name=axis_name)
 
     def train_step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
-        def of(params):
-            return losses(params, state.extra["statistics"], batch["image"])
-
-        _, pull, (statistics, metrics) = jax.vjp(of, state.params, has_aux=True)
-        # What XLA does not need of the two it leaves out: each loss changes its own network alone.
-        gradient = {
-            "generator": pull((1.0, 0.0))[0]["generator"],
-            "discriminator": pull((0.0, 1.0))[0]["discriminator"],
-        }
-        if axis_name is not None:
-            gradient, statistics, metrics = jax.lax.pmean(
-                (gradient, statistics, metrics), axis_name
-            )
-        params, opt_state = {}, {}
-        for name, own in zip(("generator", "discriminator"), optimizers, strict=True):
-            metrics[f"{name}_gradient_norm"] = optax.tree.norm(gradient[name])
-            change, opt_state[name] = own.update(
-                gradient[name], state.opt_state[name], state.params[name]
-            )
-            params[name] = optax.apply_updates(state.params[name], change)
+        after, metrics = step(state, batch)
         won = metrics["discriminator_loss"] < config.restart_below
         # Adam's moments and the running statistics stay, as in the authors' code.
-        params["discriminator"] = jax.lax.cond(
+        judge = jax.lax.cond(
             won,
-            lambda: discriminator.init(step_key(state, 0), batch["image"][:1])["params"],
-            lambda: params["discriminator"],
+            lambda: discriminator.init(step_key(state, 0), batch["image"][:1], train=True)[
+                "params"
+            ],
+            lambda: after.params["discriminator"],
         )
         restarts = state.extra["restarts"] + won
-        metrics["restarts"] = restarts.astype(jnp.float32)
-        extra = {"statistics": statistics, "restarts": restarts}
-        return TrainState(state.step + 1, params, opt_state, extra, state.key), metrics
+        after = after._replace(
+            params=after.params | {"discriminator": judge},
+            extra=after.extra | {"restarts": restarts},
+        )
+        return after, metrics | {"restarts": restarts.astype(jnp.float32)}
 
     def init(key: jax.Array, batch: Any) -> TrainState:
         *keys, state_key = jax.random.split(key, 3)
-        names = ("generator", "discriminator")
         variables = {
-            name: module.init(own, batch["image"])
-            for name, module, own in zip(names, (generator, discriminator), keys, strict=True)
+            name: module.init(own, batch["image"], train=True)
+            for name, module, own in zip(PLAYERS, modules, keys, strict=True)
         }
-        params = {name: variables[name]["params"] for name in names}
-        return TrainState(
-            jnp.zeros((), jnp.int32),
-            params,
-            {name: own.init(params[name]) for name, own in zip(names, optimizers, strict=True)},
-            {
-                "statistics": {name: variables[name].get("batch_stats", {}) for name in names},
-                "restarts": jnp.zeros((), jnp.int32),
-            },
-            state_key,
-        )
+        extra = {
+            "statistics": {name: made.get("batch_stats", {}) for name, made in variables.items()},
+            "restarts": jnp.zeros((), jnp.int32),
+        }
+        params = {name: made["params"] for name, made in variables.items()}
+        return TrainState.start(params, together(optimizers), extra, state_key)
+
+    def predict(state: TrainState, inputs: Any) -> dict[str, jax.Array]:
+        images = inputs["image"]
+
+        def apply(name, module, shown):
+            statistics = state.extra["statistics"][name]
+            return module.apply({"params": state.params[name], "batch_stats": statistics}, shown)
+
+        reconstructed, again, latent = apply("generator", generator, images)
+        _, real = apply("discriminator", discriminator, images)
+        _, fake = apply("discriminator", discriminator, reconstructed)
+        apart = {
+            "latent": (again - latent) ** 2,
+            "reconstruction": jnp.abs(reconstructed - images),
+            "feature": (real - fake) ** 2,
+        }
+        scores = {name: far.mean(tuple(range(1, far.ndim))) for name, far in apart.items()}
+        return scores | {"image": reconstructed}
 
     def eval_step(state: TrainState, batch: Any) -> dict[str, Moments]:
-        measured = scores((generator, discriminator), state, batch["image"])
-        return {name: Moments.of(value, batch["weight"]) for name, value in measured.items()}
+        found = predict(state, batch)
+        return {
+            name: Moments.of(found[name], batch["weight"])
+            for name in ("latent", "reconstruction", "feature")
+        }
 
-    return Method(init, train_step, eval_step)
+    return Method(init, train_step, predict, eval_step, {"score": "latent"})
 
 
 def networks(config: Config) -> tuple[nn.Module, nn.Module]:
@@ -176,45 +165,11 @@ def networks(config: Config) -> tuple[nn.Module, nn.Module]:
     )
 
 
-def reconstruct(
-    network: tuple[nn.Module, nn.Module], state: TrainState, images: jax.Array
-) -> jax.Array:
-    """Returns what the generator makes of images [B, H, H, C], with the stored statistics."""
-    return _running(network[0], state, "generator", images)[0]
-
-
-def scores(
-    network: tuple[nn.Module, nn.Module], state: TrainState, images: jax.Array
-) -> dict[str, jax.Array]:
-    """Says how strange each image is, in three ways; larger is stranger.
-
-    With the stored statistics, so that a score depends on its image alone.
-
-    Args:
-      network: what `make` was given, or `networks(config)`.
-      state: of the training.
-      images: [B, H, H, C] in [-1, 1].
-
-    Returns:
-      `latent`, the mean squared distance of the two latent vectors, which is the authors' score;
-      `reconstruction`, the mean absolute distance of image and reconstruction; `feature`, the mean
-      squared distance of the discriminator's features of them: each [B].
-    """
-    reconstructed, again, latent = _running(network[0], state, "generator", images)
-    real, fake = (
-        _running(network[1], state, "discriminator", shown)[1] for shown in (images, reconstructed)
-    )
-
-    def mean(values):
-        return values.mean(tuple(range(1, values.ndim)))
-
-    return {
-        "latent": mean((again - latent) ** 2),
-        "reconstruction": mean(jnp.abs(reconstructed - images)),
-        "feature": mean((real - fake) ** 2),
-    }
-
-
-def _running(module: nn.Module, state: TrainState, name: str, images: jax.Array) -> Any:
-    variables = {"params": state.params[name], "batch_stats": state.extra["statistics"][name]}
-    return module.apply(variables, images, use_running_average=True)
+def example(
+    axis_name: str | None = None,
+) -> tuple[Config, tuple[nn.Module, nn.Module], dict[str, Any]]:
+    """Returns a small config, networks and batch."""
+    network = examples.TwiceEncoded(axis_name), examples.Judge(axis_name)
+    # Weights with which a step of rate 1 without Adam does not go too far.
+    config = Config(adversarial_weight=0.1, reconstruction_weight=0.1, latent_weight=0.1)
+    return config, network, examples.batch()

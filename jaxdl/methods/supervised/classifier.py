@@ -6,7 +6,6 @@ Shapes: B batch, H W image, C channels, A classes.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
@@ -14,35 +13,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxdl.methods.supervised import examples
+from jaxdl.methods.supervised.configs import Classifier as Config
 from jaxdl.nn.classify import CNN
 from jaxdl.ops import augmentation
-from jaxdl.ops.augmentation import Changes
 from jaxdl.ops.metrics import Moments
-from jaxdl.train.state import Method, TrainState, averaged
+from jaxdl.train.state import Method, TrainState, variables
 from jaxdl.train.step import gradient_step
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config(Changes):
-    """What defines the training; changes of the images are of those in [0, 1]."""
-
-    classes: int = 10
-    """A."""
-    mean: float = 0.0
-    """Subtracted from each pixel, after the changes."""
-    deviation: float = 1.0
-    """By which each pixel is divided then."""
-    mixup: float = 0.0
-    """Two images and their labels are mixed by a share from Beta(mixup, mixup) (Zhang et al.,
-    2018); 0 for not at all."""
-    label_smoothing: float = 0.0
-    """Share of the target that all classes have alike (Szegedy et al., 2016)."""
-    average_decay: float = 0.0
-    """Share of the averaged parameters, which are evaluated, that a step keeps, see
-    `jaxdl.train.state.averaged`; 0 for no average."""
-    microbatch: int | None = None
-    """Images that a device takes at once, see `jaxdl.train.step.gradient_step`; batch statistics
-    are then those of a microbatch."""
 
 
 def make(
@@ -63,9 +40,10 @@ def make(
       axis_name: see `jaxdl.train.step.gradient_step`.
 
     Returns:
-      A Method whose evaluation gives Moments of `accuracy` and `loss`, with the stored statistics
-      and, if there is one, the average. In training `accuracy` is that of the changed images, of
-      mixed ones by the label of the first.
+      A Method that predicts `logits`, [B, A], and the `features` that the network sows, if it does,
+      with the stored statistics and, if there is one, the average. Its evaluation gives Moments of
+      `accuracy` and `loss`. In training `accuracy` is that of the changed images, of mixed ones by
+      the label of the first.
 
     Raises:
       ValueError: when a setting is out of its range.
@@ -82,7 +60,7 @@ def make(
         if config.mixup:
             images, targets = augmentation.mixup(mix_key, images, targets, config.mixup)
         logits, seen = network.apply(
-            {"params": params, "batch_stats": extra["batch_stats"]},
+            variables(params, extra),
             (images - config.mean) / config.deviation,
             train=True,
             rngs={"dropout": dropout_key},
@@ -92,29 +70,25 @@ def make(
         extra = extra | {"batch_stats": seen.get("batch_stats", {})}
         return optax.softmax_cross_entropy(logits, targets).mean(), (extra, {"accuracy": right})
 
-    step = gradient_step(loss, optimizer, axis_name=axis_name, microbatch=config.microbatch)
-
-    def train_step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
-        after, metrics = step(state, batch)
-        if config.average_decay:
-            now = {"params": after.params, "batch_stats": after.extra["batch_stats"]}
-            average = averaged(state.extra["average"], now, state.step, config.average_decay)
-            after = after._replace(extra=after.extra | {"average": average})
-        return after, metrics
-
     def init(key: jax.Array, batch: Any) -> TrainState:
         parameter_key, state_key = jax.random.split(key)
-        variables = network.init(parameter_key, batch["image"])
-        params, statistics = variables["params"], variables.get("batch_stats", {})
-        extra = {"batch_stats": statistics}
+        made = network.init(parameter_key, batch["image"])
+        extra = {"batch_stats": made.get("batch_stats", {})}
         if config.average_decay:
-            extra["average"] = {"params": params, "batch_stats": statistics}
-        return TrainState(
-            jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, state_key
+            extra["average"] = variables(made["params"], extra)
+        return TrainState.start(made["params"], optimizer, extra, state_key)
+
+    def predict(state: TrainState, inputs: Any) -> dict[str, jax.Array]:
+        logits, seen = network.apply(
+            tested(state),
+            (inputs["image"] - config.mean) / config.deviation,
+            mutable=["intermediates"],
         )
+        found = seen.get("intermediates", {}).get("features", ())
+        return {"logits": logits} | ({"features": found[0]} if found else {})
 
     def eval_step(state: TrainState, batch: Any) -> dict[str, Moments]:
-        logits = predict(config, network, state, batch["image"])
+        logits = predict(state, batch)["logits"]
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
         right = (logits.argmax(-1) == batch["label"]).astype(jnp.float32)
         return {
@@ -122,12 +96,19 @@ def make(
             "loss": Moments.of(losses, batch["weight"]),
         }
 
-    return Method(init, train_step, eval_step)
+    train_step = gradient_step(
+        loss,
+        optimizer,
+        axis_name=axis_name,
+        microbatch=config.microbatch,
+        average_decay=config.average_decay,
+    )
+    return Method(init, train_step, predict, eval_step)
 
 
-def predict(config: Config, network: nn.Module, state: TrainState, images: jax.Array) -> jax.Array:
-    """Returns the logits [B, A] of images [B, H, W, C], with the average if there is one."""
-    return network.apply(tested(state), (images - config.mean) / config.deviation)
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch; with `axis_name` a network for `pmap`."""
+    return Config(classes=examples.CLASSES), examples.Normalised(axis_name), examples.images()
 
 
 def started(state: TrainState, change: Callable[[Any], Any]) -> TrainState:
@@ -138,18 +119,16 @@ def started(state: TrainState, change: Callable[[Any], Any]) -> TrainState:
       change: from the variables, `params` and `batch_stats`, to those to start from, of the same
         shapes; `jaxdl.train.transfer.load` makes them of another network's.
     """
-    stored = {"params": state.params, "batch_stats": state.extra["batch_stats"]}
-    variables = change(stored)
-    extra = state.extra | {"batch_stats": variables["batch_stats"]}
+    taken = change(variables(state.params, state.extra))
+    extra = state.extra | {"batch_stats": taken["batch_stats"]}
     if "average" in extra:
-        extra["average"] = variables
-    return state._replace(params=variables["params"], extra=extra)
+        extra["average"] = taken
+    return state._replace(params=taken["params"], extra=extra)
 
 
 def tested(state: TrainState) -> dict[str, Any]:
     """Returns the variables that are evaluated: the average if there is one."""
-    stored = {"params": state.params, "batch_stats": state.extra["batch_stats"]}
-    return state.extra.get("average", stored)
+    return state.extra.get("average", variables(state.params, state.extra))
 
 
 def augmented(config: Config, key: jax.Array, images: jax.Array) -> jax.Array:

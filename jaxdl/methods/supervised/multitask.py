@@ -3,8 +3,7 @@
 Shapes: B batch, H W image, C channels, T tasks, A classes of a task.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -12,30 +11,14 @@ import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from jaxdl.nn.classify import CNN
-from jaxdl.nn.multitask import HardSharing
+from jaxdl.methods.supervised import examples
+from jaxdl.methods.supervised.configs import Multitask as Config
+from jaxdl.nn.classify import CNN, MLP
+from jaxdl.nn.multitask import HardSharing, SoftSharing
 from jaxdl.ops import multitask as ops
 from jaxdl.ops.metrics import Moments
 from jaxdl.train.state import Method, TrainState
-from jaxdl.train.step import gradient_step
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """What defines the training."""
-
-    weighting: Literal["equal", "uncertainty"] = "equal"
-    """Of the tasks' losses, see `jaxdl.ops.multitask.uncertainty_weighted`."""
-    surgery: bool = False
-    """Take out of each task's gradient what would harm another, see
-    `jaxdl.ops.multitask.surgery`; one backward pass for each task, all in the same program."""
-    coupling: float = 0.0
-    """Of soft sharing: the loss has half of this times the `jaxdl.ops.multitask.spread` of the
-    tasks' trunks, `params["trunk"]`; with 0 they are networks of their own."""
-    mean: float = 0.0
-    """Subtracted from each pixel."""
-    deviation: float = 1.0
-    """By which each pixel is divided then."""
+from jaxdl.train.step import gradient_step, with_gradient
 
 
 def make(
@@ -57,10 +40,11 @@ def make(
       axis_name: see `jaxdl.train.step.gradient_step`.
 
     Returns:
-      A Method whose evaluation gives Moments of `accuracy/t` and `loss/t` of each task t, of
-      `accuracy`, of all answers, of `all right`, images with no wrong answer, and of `loss`, the
-      sum over tasks. In training there are `accuracy/t` and, with surgery, `conflict`, the smallest
-      cosine between the gradients of two tasks.
+      A Method that predicts `logits/t`, [B, A], of each task t, with stored statistics. Its
+      evaluation gives Moments of `accuracy/t` and `loss/t`, of `accuracy`, of all answers, of `all
+      right`, images with no wrong answer, and of `loss`, the sum over tasks. In training there are
+      `accuracy/t` and, with surgery, `conflict`, the smallest cosine between the gradients of two
+      tasks.
 
     Raises:
       ValueError: when a setting is out of its range.
@@ -88,14 +72,15 @@ def make(
         metrics = {f"accuracy/{task}": each for task, each in enumerate(right.mean(0))}
         return own, (seen.get("batch_stats", {}), metrics)
 
-    def total(params, extra, key, batch):
-        own, rest = losses(params, extra, key, batch)
-        return own.sum(), rest
-
-    def operated(params, extra, key, batch):
+    def loss(params, extra, key, batch):
+        if not config.surgery:
+            own, rest = losses(params, extra, key, batch)
+            return own.sum(), rest
         loss_key, order_key = jax.random.split(key)
         own, pull, (extra, metrics) = jax.vjp(
-            lambda params: losses(params, extra, loss_key, batch), params, has_aux=True
+            lambda params: losses(params, extra, loss_key, batch),
+            jax.lax.stop_gradient(params),
+            has_aux=True,
         )
         gradients = jax.vmap(lambda unit: pull(unit)[0])(jnp.eye(len(own), dtype=own.dtype))
         if axis_name is not None:
@@ -103,39 +88,42 @@ def make(
         flat = jax.vmap(lambda tree: ravel_pytree(tree)[0])(gradients)
         metrics["conflict"] = ops.conflict(flat).min()
         gradient = ravel_pytree(params)[1](ops.surgery(order_key, flat))
-        return (own.sum(), (extra, metrics)), gradient
-
-    step = gradient_step(
-        total, optimizer, axis_name=axis_name, differentiate=operated if config.surgery else None
-    )
+        return with_gradient(own.sum(), params, gradient), (extra, metrics)
 
     def init(key: jax.Array, batch: Any) -> TrainState:
         parameter_key, state_key = jax.random.split(key)
-        variables = network.init(parameter_key, batch["image"])
-        params = {"network": variables["params"]}
+        made = network.init(parameter_key, batch["image"])
+        params = {"network": made["params"]}
         if config.weighting == "uncertainty":
             params["log_variance"] = jnp.zeros(batch["label"].shape[-1])
-        statistics = variables.get("batch_stats", {})
-        return TrainState(
-            jnp.zeros((), jnp.int32), params, optimizer.init(params), statistics, state_key
+        return TrainState.start(params, optimizer, made.get("batch_stats", {}), state_key)
+
+    def predict(state: TrainState, inputs: Any) -> dict[str, jax.Array]:
+        found = network.apply(
+            {"params": state.params["network"], "batch_stats": state.extra},
+            (inputs["image"] - config.mean) / config.deviation,
         )
+        return {f"logits/{task}": logits for task, logits in enumerate(found)}
 
     def eval_step(state: TrainState, batch: Any) -> dict[str, Moments]:
-        own, right = _judged(predict(config, network, state, batch["image"]), batch["label"])
+        logits = predict(state, batch)
+        of_tasks = [logits[f"logits/{task}"] for task in range(len(logits))]
+        own, right = _judged(of_tasks, batch["label"])
         values = {"accuracy": right.mean(-1), "all right": right.min(-1), "loss": own.sum(-1)}
         for task in range(own.shape[-1]):
             values |= {f"accuracy/{task}": right[:, task], f"loss/{task}": own[:, task]}
         return {name: Moments.of(value, batch["weight"]) for name, value in values.items()}
 
-    return Method(init, step, eval_step)
+    return Method(init, gradient_step(loss, optimizer, axis_name=axis_name), predict, eval_step)
 
 
-def predict(
-    config: Config, network: nn.Module, state: TrainState, images: jax.Array
-) -> tuple[jax.Array, ...]:
-    """Returns each task's logits [B, A] of images [B, H, W, C], with stored statistics."""
-    variables = {"params": state.params["network"], "batch_stats": state.extra}
-    return network.apply(variables, (images - config.mean) / config.deviation)
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch."""
+    del axis_name
+    config = Config(surgery=True, weighting="uncertainty", coupling=0.1)
+    batch = examples.images()
+    label = jnp.stack([batch["label"], batch["label"] % 2], -1)
+    return config, SoftSharing(MLP((), 4), (examples.CLASSES, 2)), batch | {"label": label}
 
 
 def check(config: Config) -> None:
