@@ -129,7 +129,7 @@ def run(
 
     from jaxdl.data.images import name_of
     from jaxdl.methods.supervised import classifier
-    from jaxdl.train import optimizers
+    from jaxdl.train import optimizers, result, result_older
     from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
 
@@ -190,7 +190,8 @@ def run(
     images, label = parts["test"]
     log_probability = predict(state, images)
     metrics, confusion = measure(log_probability, label)
-    report.write_result(
+    result.write(
+        report,
         experiment=experiment,
         dataset=dataset,
         protocol={
@@ -198,10 +199,11 @@ def run(
             "test": "the data set's own test part",
             "selection": "last step" if config.patience is None else "early stopping, last step",
         },
-        metrics=metrics,
+        metrics=result_older.metrics(metrics),
         seed=config.seed,
         steps=int(state.step),
         params_sha256=digest(state.params),
+        config=options,
     )
     report.write_curves(chance=1 / classes)
     names = [name_of(dataset, each) for each in only or range(classes)]
@@ -272,7 +274,7 @@ def measure(log_probability: Any, label: Any) -> tuple[dict[str, Any], Any]:
       label: int [n].
 
     Returns:
-      Metrics for `Report.write_result`, and the confusion matrix, int [A, A].
+      Metrics for `result_older.metrics`, and the confusion matrix, int [A, A].
     """
     import numpy as np
     from sklearn.metrics import confusion_matrix, top_k_accuracy_score

@@ -59,6 +59,7 @@ def run(experiment: str, config: Config) -> None:
     from jaxdl.data.images import name_of
     from jaxdl.methods.distill import distill
     from jaxdl.nn.classify import MLP
+    from jaxdl.train import result, result_older
     from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
 
@@ -105,7 +106,8 @@ def run(experiment: str, config: Config) -> None:
     measured = {"teacher": taught.metrics, "student alone": alone.metrics}
     for name, values in found.items():
         measured[name], confusion = classification.measure(values, label)
-    report.write_result(
+    result.write(
+        report,
         experiment=experiment,
         dataset=dataset,
         protocol={
@@ -114,10 +116,11 @@ def run(experiment: str, config: Config) -> None:
             "selection": "last step",
             "classes that the student never saw": list(config.omit),
         },
-        metrics=measured,
+        metrics=result_older.metrics(measured),
         seed=config.seed,
         steps=int(state.step),
         params_sha256=digest(state.params),
+        config=options,
     )
     report.write_curves(metrics=("loss", "agreement"))
     names = [name_of(dataset, each) for each in range(len(confusion))]

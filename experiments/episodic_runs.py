@@ -1,7 +1,6 @@
 """The runs of `omniglot_table`, and what is published about their methods."""
 
 import dataclasses
-import json
 import shlex
 from pathlib import Path
 from typing import Any, Literal
@@ -51,7 +50,9 @@ class Run:
         )
         suffix = "" if trained == tested else episodic_options.suffix(trained, tested)
         path = folder / f"result{suffix}.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        from jaxdl.train import result  # JAX would slow --help down
+
+        return result.read(path) if path.exists() else None
 
 
 def way_and_shot(column: str) -> tuple[int, int]:

@@ -50,6 +50,7 @@ def main(config: Config) -> None:
     from jaxdl.methods.ensemble import ensemble
     from jaxdl.nn.classify import CNN
     from jaxdl.ops import voting
+    from jaxdl.train import result, result_older
     from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
 
@@ -115,7 +116,8 @@ def main(config: Config) -> None:
         measured[name], _ = classification.measure(values, label)
     measured["ensemble, majority"] = {"accuracy": {"value": float((votes == label).mean())}}
     disagreement = np.asarray(voting.disagreement(jnp.asarray(found.argmax(-1))))
-    report.write_result(
+    result.write(
+        report,
         experiment="fashion_ensemble",
         dataset=dataset,
         protocol={
@@ -123,10 +125,13 @@ def main(config: Config) -> None:
             "test": "the data set's own test part",
             "selection": "last step",
         },
-        metrics=measured | {"disagreement": {"value": float(disagreement.mean())}},
+        metrics=result_older.metrics(
+            measured | {"disagreement": {"value": float(disagreement.mean())}}
+        ),
         seed=config.seed,
         steps=int(state.step),
         params_sha256=digest(state.params),
+        config=options,
     )
     report.write_text("table.md", _table(measured))
     report.write_curves(chance=1 / classes)

@@ -70,6 +70,7 @@ def run(experiment: str, config: Config, auto: str) -> None:
 
     from jaxdl.data import images
     from jaxdl.methods.gan import gan
+    from jaxdl.train import result, result_older
     from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
     from jaxdl.train.training import train
@@ -139,7 +140,8 @@ def run(experiment: str, config: Config, auto: str) -> None:
         metadata={"config": options},
     )
     metrics = measure(judge, images.unit(real), generated(state, config.samples, 5))
-    report.write_result(
+    result.write(
+        report,
         experiment=experiment,
         dataset=dataset,
         protocol={
@@ -149,10 +151,11 @@ def run(experiment: str, config: Config, auto: str) -> None:
             "sampled_from": "averaged parameters and statistics, last step",
             "classes": "as often as in the data" if config.conditional else "as they come",
         },
-        metrics=metrics,
+        metrics=result_older.metrics(metrics),
         seed=config.seed,
         steps=int(state.step),
         params_sha256=digest(state.params),
+        config=options,
     )
     report.write_curves(
         metrics=("discriminator_loss", "generator_loss", "real_logit", "fake_logit")
@@ -251,7 +254,7 @@ def measure(judge: mnist_features.Judge, real: Any, generated: Any) -> dict[str,
       generated: [m, H, W, C].
 
     Returns:
-      Metrics for `Report.write_result`; the distances are of as many images as two sets of real
+      Metrics for `result_older.metrics`; the distances are of as many images as two sets of real
       ones, their floor, can have.
     """
     from jaxdl.ops import generation as ops

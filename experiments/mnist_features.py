@@ -63,7 +63,7 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
     from jaxdl.data.images import resize, unit
     from jaxdl.methods.supervised import classifier
     from jaxdl.nn.classify import CNN
-    from jaxdl.train import training
+    from jaxdl.train import result, training
     from jaxdl.train.digest import digest
     from jaxdl.train.evaluation import map_batches
     from jaxdl.train.report import Report
@@ -117,14 +117,16 @@ def train(config: Config, data: Any) -> tuple[Judge, Path]:
     )
     measured = accuracy(state)
     report.write_curves()
-    report.write_result(
+    result.write(
+        report,
         experiment="mnist_features",
         dataset=config.dataset,
         protocol={"test": "the data set's own test part", "selection": "last step"},
-        metrics={"accuracy": {"value": measured, "images": len(data["test"]["label"])}},
+        metrics={"accuracy": result.metric(measured, count=len(data["test"]["label"]))},
         seed=config.seed,
         steps=int(state.step),
         params_sha256=digest(state.params),
+        config=options,
     )
     judge = Judge(lambda images: predict(state.params, images), measured, digest(state.params))
     return judge, report.workdir

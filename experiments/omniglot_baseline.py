@@ -5,43 +5,47 @@ python -m experiments.omniglot_baseline
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.Metric):
+class Config(configs.FewShot):
     """Baseline and Baseline++ on Omniglot."""
 
-    cosine: bool = False
-    """Compare directions (Baseline++) instead of taking products (Baseline)."""
-    scale: float = 10.0
-    """Of the cosine similarities as logits."""
-    fit_steps: int = 100
-    """Gradient steps for the new last layer."""
-    fit_lr: float = 0.1
-    """Their learning rate."""
+    problem: configs.Episodes = configs.Episodes(train_way=20)
+    training: configs.Comparing = configs.Comparing()
+    network: nets.MetricNetwork = nets.MetricNetwork()
+    method: methods.Baseline = methods.Baseline()
 
 
-# Training classes of each split, and of the glyphs' random one; see `jaxdl.data.protocol`.
-CLASSES = {"random": 1100, "vinyals": 1028, "lake": 883, "glyphs": 4277}
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    import optax
+
+    from jaxdl.methods.fewshot import baseline
+
+    return baseline.make(
+        options.told(config.method, facts),
+        network=config.network.build(),
+        optimizer=optax.adam(config.training.rate()),
+    )
+
+
+load, opened = configs.load_episodes, configs.open_classifier
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    episodic.run("omniglot_baseline", config, build)
+    from jaxdl.problems import episodes
 
-
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
-    from jaxdl.methods.fewshot import baseline
-
-    classes = CLASSES["glyphs" if config.dataset == "glyphs" else config.split]
-    rotated = config.rotations != "none"
-    return episodic.build_metric(baseline, config, rate, classes=classes, rotated=rotated)
+    episodes.experiment("omniglot_baseline", config, make)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

@@ -25,6 +25,7 @@ def main(config: Config) -> None:
     from jaxdl.methods.fewshot import pixels
     from jaxdl.methods.fewshot.learner import accuracy
     from jaxdl.ops.metrics import Moments
+    from jaxdl.train import result
     from jaxdl.train.report import Report
     from jaxdl.train.step import data_mesh, map_examples
 
@@ -53,21 +54,23 @@ def main(config: Config) -> None:
     evaluate, draw = episodic.evaluation(eval_step, protocol, data_mesh(), at_once=8)
     key = jax.random.key(2)  # the test episodes of every other experiment
     measured = evaluate((), parts["test"], key, config.episodes)
-    result = report.write_result(
+    written = result.write(
+        report,
         experiment="omniglot_baselines",
         dataset=config.dataset,
         protocol=dataclasses.asdict(protocol),
         metrics=measured,
         seed=0,
         steps=0,
-        params_sha256="",
+        params_sha256=None,
+        config=episodic_options.of_the_run(config),
     )
     episode = jax.jit(draw)(key, parts["test"])
     predicted = {name: np.argmax(predict(name, episode), -1) for name in classifiers}
     report.save_figure(pictures.episode_figure(episode, predicted), "episode.png")
     shown = ", ".join(
         "{} {:.2f} ± {:.2f} %".format(
-            name, *(100 * result["metrics"][f"accuracy/{name}"][part] for part in ("mean", "ci95"))
+            name, *(100 * written["metrics"][f"accuracy/{name}"][part] for part in ("mean", "ci95"))
         )
         for name in classifiers
     )

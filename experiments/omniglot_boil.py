@@ -5,31 +5,45 @@ python -m experiments.omniglot_boil
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.Differentiated):
+class Config(configs.FewShot):
     """BOIL on Omniglot."""
 
-    inner_lr: float = 0.5
-    """Learning rate of the inner loop, on a mean loss."""
+    network: nets.InnerLoopNetwork = nets.InnerLoopNetwork()
+    method: methods.BOIL = methods.BOIL()
+
+
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    import optax
+
+    from jaxdl.methods.fewshot import boil
+
+    return boil.make(
+        options.told(config.method, facts),
+        network=config.network.build(None, config.method.normalisation),
+        optimizer=optax.adam(config.training.rate()),
+    )
+
+
+load, opened = configs.load_episodes, configs.open_classifier
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    episodic.run("omniglot_boil", config, build)
+    from jaxdl.problems import episodes
 
-
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
-    from jaxdl.methods.fewshot import boil
-
-    return episodic.build_with_inner_loop(boil, config, rate, features=True)
+    episodes.experiment("omniglot_boil", config, make)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

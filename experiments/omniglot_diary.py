@@ -52,14 +52,15 @@ def main(config: Config) -> None:
     """Trains the three learners, one after the other, and draws their curves."""
     import jax
     import optax
+    from jaxdl.train.training import train
 
     from jaxdl.data import characters, episodes
     from jaxdl.data.protocol import Protocol, split_classes
     from jaxdl.methods.fewshot import maml
+    from jaxdl.train import result
     from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
     from jaxdl.train.step import data_mesh
-    from jaxdl.train.training import train
 
     command.require_positive(config, "steps", "meta_batch", "fixed_episodes", "episodes")
     dataset, data = characters.load(config.dataset, data_dir=config.data_dir)
@@ -125,7 +126,8 @@ def main(config: Config) -> None:
         curves[learner] = part.rows()
         digests[learner] = digest(state.params)
     report.save_figure(draw(curves), "curves.png")
-    report.write_result(
+    result.write(
+        report,
         experiment="omniglot_diary",
         dataset=dataset,
         protocol=dataclasses.asdict(protocol),
@@ -133,6 +135,7 @@ def main(config: Config) -> None:
         seed=config.seed,
         steps=config.steps,
         params_sha256=digests["adapted"],
+        config=options,
     )
     shown = ", ".join(
         f"{learner} {100 * final[learner].mean:.1f} ± {100 * final[learner].ci95:.1f} %"

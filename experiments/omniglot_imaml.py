@@ -5,44 +5,46 @@ python -m experiments.omniglot_imaml
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.InnerLoop):
+class Config(configs.FewShot):
     """iMAML on Omniglot."""
 
-    inner_lr: float = 0.03
-    """Learning rate of the inner loop, on a mean loss; with 0.1 it diverges after 200 steps, where
-    the support loss curves more than its rate allows."""
-    inner_steps: int = 16
-    """Inner gradient steps in training."""
-    eval_inner_steps: int = 16
-    """Inner gradient steps in validation and test."""
-    pull: float = 2.0
-    """Weight of half the squared distance to the initialisation, in the inner loop."""
-    cg_steps: int = 5
-    """Steps of conjugate gradients."""
-    damping: float = 10.0
-    """Added to the weight of the pull in the system that they solve; 0 for the exact gradient."""
-    learning_rate: float = 2e-3
-    """Of the outer loop (Adam)."""
+    training: configs.Outer = configs.Outer(learning_rate=2e-3)
+    network: nets.InnerLoopNetwork = nets.InnerLoopNetwork()
+    method: methods.IMAML = methods.IMAML()
+
+
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    import optax
+
+    from jaxdl.methods.fewshot import imaml
+
+    return imaml.make(
+        options.told(config.method, facts),
+        network=config.network.build(facts["way"], config.method.normalisation),
+        optimizer=optax.adam(config.training.rate()),
+    )
+
+
+load, opened = configs.load_episodes, configs.open_classifier
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    episodic.run("omniglot_imaml", config, build)
+    from jaxdl.problems import episodes
 
-
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
-    from jaxdl.methods.fewshot import imaml
-
-    return episodic.build_with_inner_loop(imaml, config, rate)
+    episodes.experiment("omniglot_imaml", config, make)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

@@ -43,6 +43,7 @@ def main(config: Config) -> None:
     from jaxdl.data import lake, pictures
     from jaxdl.methods.fewshot import pixels
     from jaxdl.ops.metrics import Moments
+    from jaxdl.train import result
     from jaxdl.train.report import Report
 
     if config.archive is None:
@@ -87,14 +88,16 @@ def main(config: Config) -> None:
         f"error/{mode}": Moments.of(jnp.asarray(values), jnp.ones(runs))
         for mode, values in errors.items()
     }
-    report.write_result(
+    result.write(
+        report,
         experiment="omniglot_lake",
         dataset="omniglot, Lake's trials",
         protocol={"runs": runs, "way": way, "classifier": name, "trained": trained},
         metrics=metrics,
         seed=0,
         steps=0,
-        params_sha256="",
+        params_sha256=None,
+        config={"checkpoint": str(config.checkpoint), "views": config.views},
     )
     order = np.argsort(trials["label"][0], kind="stable")  # a query beside its class
     episode = {

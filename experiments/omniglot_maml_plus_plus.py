@@ -5,42 +5,45 @@ python -m experiments.omniglot_maml_plus_plus
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.InnerLoop):
+class Config(configs.FewShot):
     """MAML++ on Omniglot."""
 
-    inner_lr: float = 0.1
-    """Learning rate of the inner loop, on a mean loss, before training."""
-    inner_steps: int = 5
-    """Inner gradient steps in training."""
-    multi_step_iterations: int = 500
-    """Outer steps over which the loss moves from the mean over all inner steps to the last of them;
-    0 for the last alone."""
-    learned_rates: bool = True
-    """Learn a rate for every array of parameters and every inner step."""
-    normalisation_per_step: bool = True
-    """Learn the scale and offset of the normalisation layers for every number of inner steps."""
-    first_order_until: int = 0
-    """Outer steps in which the inner gradient is treated as a constant."""
+    network: nets.InnerLoopNetwork = nets.InnerLoopNetwork()
+    method: methods.MAMLPlusPlus = methods.MAMLPlusPlus(multi_step_iterations=500)
+
+
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    import optax
+
+    from jaxdl.methods.fewshot import maml_plus_plus
+
+    return maml_plus_plus.make(
+        options.told(config.method, facts),
+        network=config.network.build(facts["way"], config.method.normalisation),
+        optimizer=optax.adam(config.training.rate()),
+    )
+
+
+load, opened = configs.load_episodes, configs.open_classifier
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    episodic.run("omniglot_maml_plus_plus", config, build)
+    from jaxdl.problems import episodes
 
-
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
-    from jaxdl.methods.fewshot import maml_plus_plus
-
-    return episodic.build_with_inner_loop(maml_plus_plus, config, rate)
+    episodes.experiment("omniglot_maml_plus_plus", config, make)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

@@ -5,32 +5,45 @@ python -m experiments.omniglot_proto_maml
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.Differentiated):
+class Config(configs.FewShot):
     """Proto-MAML on Omniglot."""
 
-    inner_lr: float = 0.01
-    """Learning rate of the inner loop, on a mean loss. The last layer starts as large as the
-    features are, so MAML's 0.4 breaks what it starts with."""
+    network: nets.InnerLoopNetwork = nets.InnerLoopNetwork()
+    method: methods.ProtoMAML = methods.ProtoMAML()
+
+
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    import optax
+
+    from jaxdl.methods.fewshot import proto_maml
+
+    return proto_maml.make(
+        options.told(config.method, facts),
+        network=config.network.build(None, config.method.normalisation),
+        optimizer=optax.adam(config.training.rate()),
+    )
+
+
+load, opened = configs.load_episodes, configs.open_classifier
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    episodic.run("omniglot_proto_maml", config, build)
+    from jaxdl.problems import episodes
 
-
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
-    from jaxdl.methods.fewshot import proto_maml
-
-    return episodic.build_with_inner_loop(proto_maml, config, rate, features=True)
+    episodes.experiment("omniglot_proto_maml", config, make)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

@@ -9,35 +9,47 @@ with --comparisons pairs, 98.92 +- 0.15 % and 98.69 +- 0.16 %.
 
 import dataclasses
 import sys
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.Metric):
+class Config(configs.FewShot):
     """Prototypical networks on Omniglot."""
 
-    train_way: int = 60
-    """Classes in a training episode."""
-    comparisons: Literal["prototypes", "pairs"] = "prototypes"
-    """What a training step compares: queries with prototypes, or every image with every other."""
-    meta_batch: int = 2
-    """Episodes per step."""
+    problem: configs.Episodes = configs.Episodes(train_way=60)
+    training: configs.Comparing = configs.Comparing(meta_batch=2)
+    network: nets.MetricNetwork = nets.MetricNetwork()
+    method: methods.ProtoNet = methods.ProtoNet()
+
+
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    import optax
+
+    from jaxdl.methods.fewshot import protonet
+
+    return protonet.make(
+        options.told(config.method, facts),
+        network=config.network.build(),
+        optimizer=optax.adam(config.training.rate()),
+    )
+
+
+load, opened = configs.load_episodes, configs.open_classifier
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    episodic.run("omniglot_protonet", config, build)
+    from jaxdl.problems import episodes
 
-
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
-    from jaxdl.methods.fewshot import protonet
-
-    return episodic.build_metric(protonet, config, rate)
+    episodes.experiment("omniglot_protonet", config, make)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

@@ -5,33 +5,47 @@ python -m experiments.omniglot_r2d2
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.Metric):
+class Config(configs.FewShot):
     """R2-D2 on Omniglot."""
 
-    penalty: float = 1.0
-    """Of the ridge regression, before training; it is learned."""
-    scale: float = 10.0
-    """Of the regression's outputs as logits, before training; it is learned too."""
+    problem: configs.Episodes = configs.Episodes(train_way=20)
+    training: configs.Comparing = configs.Comparing()
+    network: nets.MetricNetwork = nets.MetricNetwork()
+    method: methods.R2D2 = methods.R2D2()
+
+
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    import optax
+
+    from jaxdl.methods.fewshot import r2d2
+
+    return r2d2.make(
+        options.told(config.method, facts),
+        network=config.network.build(),
+        optimizer=optax.adam(config.training.rate()),
+    )
+
+
+load, opened = configs.load_episodes, configs.open_classifier
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    episodic.run("omniglot_r2d2", config, build)
+    from jaxdl.problems import episodes
 
-
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
-    from jaxdl.methods.fewshot import r2d2
-
-    return episodic.build_metric(r2d2, config, rate)
+    episodes.experiment("omniglot_r2d2", config, make)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

@@ -5,37 +5,46 @@ python -m experiments.omniglot_relation
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.Metric):
+class Config(configs.FewShot):
     """Relation networks on Omniglot."""
 
+    problem: configs.Episodes = configs.Episodes(train_way=5, queries=10)
+    training: configs.Comparing = configs.Comparing(meta_batch=2)
     network: Literal["feature_maps"] = "feature_maps"
     """Four convolutions, of which two halve the image by max-pooling."""
-    train_way: int = 5
-    """Classes in a training episode."""
-    queries: int = 10
-    """Drawings of each class to be classified in a training episode."""
-    meta_batch: int = 2
-    """Episodes per step."""
+    method: methods.Relation = methods.Relation()
+
+
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    import optax
+
+    from jaxdl.methods.fewshot import relation
+
+    return relation.make(
+        options.told(config.method, facts),
+        optimizer=optax.adam(config.training.rate()),
+    )
+
+
+load, opened = configs.load_episodes, configs.open_classifier
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    episodic.run("omniglot_relation", config, build)
+    from jaxdl.problems import episodes
 
-
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
-    from jaxdl.methods.fewshot import relation
-
-    return episodic.build_metric(relation, config, rate)
+    episodes.experiment("omniglot_relation", config, make)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

@@ -5,63 +5,59 @@ python -m experiments.omniglot_reptile
 
 import dataclasses
 import sys
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.Config):
-    """Reptile on Omniglot."""
+class Training(configs.Outer):
+    """How Reptile is trained."""
 
-    train_shot: int = 9
-    """Drawings of each class in a training episode; the queries are trained on too."""
-    queries: int = 1
-    """Further drawings of each class in a training episode."""
-    inner_lr: float = 1e-3
-    """Learning rate of the inner loop (Adam without momentum)."""
-    inner_steps: int = 5
-    """Inner gradient steps in training."""
-    inner_batch: int = 10
-    """Drawings in an inner step of training."""
-    eval_inner_steps: int = 50
-    """Inner gradient steps in validation and test."""
-    eval_inner_batch: int = 5
-    """Drawings in an inner step of validation and test."""
-    normalisation: Literal["transductive"] = "transductive"
-    """Statistics that normalise in training: those of the inner batch. Test accuracy is given with
-    those of the queries and with those of the support set."""
     meta_batch: int = 6
-    """Tasks per outer step."""
+    """Tasks in a training step."""
     learning_rate: float = 1.0
     """Share of the way to the inner loops' mean end that an outer step goes, at the start."""
-    schedule: Literal["cosine", "linear", "constant"] = "linear"
+    schedule: options.Schedule = "linear"
     """How that share falls over all the steps."""
     steps: int = 12000
-    """Outer steps."""
+    """Training steps."""
     eval_every: int = 2000
-    """Outer steps between validations, each followed by a checkpoint."""
+    """Steps between validations, each followed by a checkpoint."""
 
 
-def main(config: Config) -> None:
-    """Runs the experiment."""
-    episodic.run("omniglot_reptile", config, build)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(configs.FewShot):
+    """Reptile on Omniglot; an episode's queries are trained on too."""
+
+    problem: configs.Episodes = configs.Episodes(train_shot=9, queries=1)
+    training: Training = Training()
+    method: methods.Reptile = methods.Reptile()
 
 
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
     import optax
 
     from jaxdl.methods.fewshot import reptile
 
-    settings = command.pick(reptile.Config, config)
-    return episodic.Built(
-        method=reptile.make(settings, optimizer=optax.sgd(rate)),
-        learner=reptile.learner(settings),
-        headline="transductive",
+    return reptile.make(
+        options.told(config.method, facts), optimizer=optax.sgd(config.training.rate())
     )
 
 
+load, opened = configs.load_episodes, configs.open_classifier
+
+
+def main(config: Config) -> None:
+    """Runs the experiment."""
+    from jaxdl.problems import episodes
+
+    episodes.experiment("omniglot_reptile", config, make)
+
+
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

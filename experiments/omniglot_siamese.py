@@ -9,28 +9,47 @@ Measured with it on Omniglot, 5-way 1-shot, random 1,100/100/423 classes, rotate
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from experiments import episodic, episodic_options
-from jaxdl.train import command
+from jaxdl.methods.fewshot import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(episodic_options.Metric):
+class Config(configs.FewShot):
     """Siamese networks on Omniglot; the pairs are an episode's queries and support images."""
+
+    problem: configs.Episodes = configs.Episodes(train_way=20)
+    training: configs.Comparing = configs.Comparing()
+    network: nets.MetricNetwork = nets.MetricNetwork()
+    method: methods.Siamese = methods.Siamese()
+
+
+def make(config: Config, facts: Mapping[str, Any]) -> Any:
+    """Makes the method from the options and what the data decide."""
+    import optax
+
+    from jaxdl.methods.fewshot import siamese
+
+    return siamese.make(
+        options.told(config.method, facts),
+        network=config.network.build(),
+        optimizer=optax.adam(config.training.rate()),
+    )
+
+
+load, opened = configs.load_episodes, configs.open_classifier
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    episodic.run("omniglot_siamese", config, build)
+    from jaxdl.problems import episodes
 
-
-def build(config: Config, rate: Any) -> episodic.Built:
-    """Makes the steps from the options."""
-    from jaxdl.methods.fewshot import siamese
-
-    return episodic.build_metric(siamese, config, rate)
+    episodes.experiment("omniglot_siamese", config, make)
 
 
 if __name__ == "__main__":
-    sys.exit(command.run(main, Config, stored=episodic_options.stored))
+    sys.exit(command.run(main, Config, stored=configs.stored))

@@ -91,7 +91,7 @@ def write(config: Config) -> tuple[int, int]:
         for column in run.columns:
             if result := run.result(column, folder, config.dataset):
                 results[run.method, column] = run, result
-                line = shlex.join(run.command(column, str(folder)))
+                line = result["command"] or shlex.join(run.command(column, str(folder)))
                 commands.setdefault(line, []).append(f"{run.method} {column}")
     methods = list(dict.fromkeys(run.method for run in RUNS))
     lines = [f"| method | {' | '.join(COLUMNS)} |", f"|---|{'---|' * len(COLUMNS)}"]

@@ -48,15 +48,16 @@ def main(config: Config) -> None:
     import jax
     import jax.numpy as jnp
     import optax
+    from jaxdl.train.training import train
 
     from jaxdl.data.sinusoids import sample_sinusoid
     from jaxdl.methods.fewshot.inner import adapt
     from jaxdl.ops.metrics import Moments
+    from jaxdl.train import result
     from jaxdl.train.digest import digest
     from jaxdl.train.report import Report
     from jaxdl.train.state import Method, TrainState
     from jaxdl.train.step import gradient_step, map_examples
-    from jaxdl.train.training import train
 
     command.require_positive(
         config, "shot", "steps", "meta_batch", "learning_rate", "inner_lr", "tasks"
@@ -141,7 +142,8 @@ def main(config: Config) -> None:
         fits[learner] = follow(state.params, first | {"query": {"x": line, "y": line}})[..., 0]
         digests[learner] = digest(state.params)
     report.save_figure(draw(first, line[:, 0], fits, metrics, config), "fit.png")
-    result = report.write_result(
+    written = result.write(
+        report,
         experiment="sinusoid_maml",
         dataset="sinusoids",
         protocol={"shot": config.shot, "queries": TEST_POINTS, "tasks": config.tasks},
@@ -149,6 +151,7 @@ def main(config: Config) -> None:
         seed=config.seed,
         steps=config.steps,
         params_sha256=digests["MAML"],
+        config=options,
     )
     last = config.eval_inner_steps
     shown = "; ".join(
@@ -156,7 +159,7 @@ def main(config: Config) -> None:
         + ", ".join(
             "{:.3f} ± {:.3f} after {} step{}".format(
                 *(
-                    result["metrics"][f"squared_error/{learner}/after_{s}_steps"][part]
+                    written["metrics"][f"squared_error/{learner}/after_{s}_steps"][part]
                     for part in ("mean", "ci95")
                 ),
                 s,

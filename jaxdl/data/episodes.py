@@ -75,6 +75,9 @@ def sample_episode(
       `support`: {`image` [N*K, H, W, 1] float32 in [0, 1], `label` [N*K] int32}, `query`: the same
       with Q, and what they were drawn from: `class` [N], `rotation` [N] (in quarter turns),
       `drawing` [N, K+Q].
+
+    Raises:
+      ValueError: `spec.alphabets` is `one`, and there is no `alphabet`.
     """
     class_key, drawing_key, rotation_key = jax.random.split(key, 3)
     images = jnp.asarray(images)
@@ -82,6 +85,8 @@ def sample_episode(
     repeated = 4 if spec.rotations == "classes" else 1
     members = None
     if spec.alphabets == "one":
+        if alphabet is None:
+            raise ValueError("episodes of one alphabet need the alphabet of every class")
         sizes = repeated * jnp.bincount(alphabet, length=classes)
         enough = jnp.where(sizes >= spec.way, 0.0, -jnp.inf)
         drawn = jax.random.categorical(jax.random.fold_in(class_key, 1), enough)

@@ -56,7 +56,8 @@ def _drawing(file: Path, side: int) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(file) as image:
+        with Image.open(file) as opened:
+            image: Image.Image = opened
             if image.width * image.height > _MAX_PIXELS:
                 raise ValueError(f"{file} has more than {_MAX_PIXELS:,} pixels")
             if "A" in image.getbands():  # what is transparent is paper

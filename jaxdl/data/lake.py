@@ -31,7 +31,7 @@ def load(archive: str | Path) -> dict[str, np.ndarray]:
     Raises:
       ValueError: the archive is missing, damaged, or not one of such runs.
     """
-    runs = collections.defaultdict(dict)
+    runs: dict[int, dict[str, bytes]] = collections.defaultdict(dict)
     try:
         for found, content in matching(Path(archive), _RUN, str(archive)):
             runs[int(found[1])][found[2]] = content

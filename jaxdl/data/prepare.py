@@ -34,6 +34,7 @@ OMNIGLOT = {
 }
 DIGITS = {"train": ("train", 60000), "test": ("t10k", 10000)}  # split -> (file prefix, images)
 
+Archives = dict[str, Any]  # file name -> bytes, or the Path of the folder that was in it
 Examples = dict[str, list[tuple[Any, dict]]]  # split -> (record key, record)
 _DRAWING = re.compile(r"(?:.*/)?([^/]+)/character(\d\d)/(\d{4})_(\d\d)\.png")
 
@@ -46,7 +47,7 @@ class PrepareError(ValueError):
 class Config:
     """What to prepare, from where, and where to."""
 
-    name: tyro.conf.Positional[Literal[sources.NAMES]]
+    name: tyro.conf.Positional[Literal[sources.NAMES]]  # type: ignore[valid-type]
     """The data set."""
     data_dir: Path | None = None
     """The folder of TFDS directories; by default TFDS_DATA_DIR, else ~/tensorflow_datasets."""
@@ -100,9 +101,9 @@ def _registered(name: str) -> dict[str, Any]:
     return tfds.builder_cls(name).url_infos
 
 
-def _download(name: str, mirror: str | None) -> dict[str, bytes]:
+def _download(name: str, mirror: str | None) -> Archives:
     """Returns the archives by file name."""
-    archives = {}
+    archives: Archives = {}
     for url, info in _registered(name).items():
         address = f"{mirror.rstrip('/')}/{info.filename}" if mirror else url
         try:
@@ -115,17 +116,17 @@ def _download(name: str, mirror: str | None) -> dict[str, bytes]:
     return archives
 
 
-def _local(name: str, folder: Path) -> dict[str, bytes | Path]:
+def _local(name: str, folder: Path) -> Archives:
     """Returns the archives, or Omniglot's extracted folders, that lie in a folder."""
     registered = _registered(name).values()
     twin = {"mnist": "fashion_mnist", "fashion_mnist": "mnist"}.get(name)  # same file names
     foreign = {info.checksum for info in _registered(twin).values()} if twin else ()
-    found: dict[str, bytes | Path] = {}
+    found: Archives = {}
     for file in (info.filename for info in registered):
         extracted = folder / file.removesuffix(".zip")
         if (folder / file).is_file():
-            found[file] = (folder / file).read_bytes()
-            if hashlib.sha256(found[file]).hexdigest() in foreign:
+            found[file] = content = (folder / file).read_bytes()
+            if hashlib.sha256(content).hexdigest() in foreign:
                 raise PrepareError(f"{folder / file} belongs to {twin}, not to {name}")
         elif name == "omniglot" and extracted.is_dir():
             found[file] = extracted
@@ -135,7 +136,7 @@ def _local(name: str, folder: Path) -> dict[str, bytes | Path]:
     return found
 
 
-def _omniglot(archives: dict[str, bytes | Path]) -> Examples:
+def _omniglot(archives: Archives) -> Examples:
     """Checks Omniglot's archives and returns their drawings."""
     examples: Examples = {}
     names: dict[int, str] = {}  # the number in the file names belongs to one character
@@ -144,8 +145,8 @@ def _omniglot(archives: dict[str, bytes | Path]) -> Examples:
             continue
         drawers = collections.defaultdict(list)
         examples[split] = []
-        for path, png in _tree(found) if isinstance(found, Path) else _unzip(stem, found):
-            alphabet, *numbers = _DRAWING.fullmatch(path).groups()
+        for drawing, png in _tree(found) if isinstance(found, Path) else _unzip(stem, found):
+            path, (alphabet, *numbers) = drawing.string, drawing.groups()
             character, label, drawer = map(int, numbers)
             name = f"{alphabet}/character{character:02d}"
             if alphabet not in sources.OMNIGLOT_ALPHABETS or not 1 <= label <= 1623:
@@ -160,28 +161,27 @@ def _omniglot(archives: dict[str, bytes | Path]) -> Examples:
             examples[split].append((key, record | {"label": label - 1}))
         if len(drawers) != expected:
             raise PrepareError(f"{stem} has {len(drawers)} characters, expected {expected}")
-        for (name, _), numbers in drawers.items():
-            if sorted(numbers) != list(range(1, sources.DRAWERS + 1)):
+        for (name, _), own in drawers.items():
+            if sorted(own) != list(range(1, sources.DRAWERS + 1)):
                 raise PrepareError(f"{stem} lacks or repeats some of the 20 drawings of {name}")
     return examples
 
 
-def _unzip(stem: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+def _unzip(stem: str, content: bytes) -> Iterator[tuple[re.Match[str], bytes]]:
     """Yields the drawings in a zip archive."""
     try:
-        for found, png in archive.matching(io.BytesIO(content), _DRAWING, f"{stem}.zip"):
-            yield found.string, png
+        yield from archive.matching(io.BytesIO(content), _DRAWING, f"{stem}.zip")
     except archive.ArchiveError as error:
         raise PrepareError(str(error)) from error
 
 
-def _tree(folder: Path) -> Iterator[tuple[str, bytes]]:
+def _tree(folder: Path) -> Iterator[tuple[re.Match[str], bytes]]:
     """Yields the drawings in an extracted archive."""
     for file in sorted(folder.rglob("*.png")):
-        if _DRAWING.fullmatch(path := file.relative_to(folder).as_posix()):
+        if found := _DRAWING.fullmatch(file.relative_to(folder).as_posix()):
             if file.stat().st_size > archive.MAX_BYTES:
                 raise PrepareError(f"{file} is too large")
-            yield path, file.read_bytes()
+            yield found, file.read_bytes()
 
 
 def _check_drawing(path: str, png: bytes) -> None:
@@ -197,7 +197,7 @@ def _check_drawing(path: str, png: bytes) -> None:
         raise PrepareError(f"{path} has {size[0]}x{size[1]} pixels, expected 105x105")
 
 
-def _digits(archives: dict[str, bytes]) -> Examples:
+def _digits(archives: Archives) -> Examples:
     """Checks MNIST's archives and returns their images, as PNG."""
     from PIL import Image
 
@@ -215,7 +215,7 @@ def _digits(archives: dict[str, bytes]) -> Examples:
     return examples
 
 
-def _idx(archives: dict[str, bytes], file: str, shape: tuple[int, ...]) -> np.ndarray:
+def _idx(archives: Archives, file: str, shape: tuple[int, ...]) -> np.ndarray:
     """Reads a gzipped idx file of uint8 values, of exactly this shape."""
     header = b"".join([b"\0\0\x08", bytes([len(shape)]), *(n.to_bytes(4, "big") for n in shape)])
     size = len(header) + math.prod(shape)

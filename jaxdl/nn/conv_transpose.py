@@ -7,6 +7,7 @@ Shapes: B batch, H W image, C channels in, F features out, k kernel, s stride.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import chex
 import flax.linen as nn
@@ -71,7 +72,7 @@ def conv_transpose(images: jax.Array, kernel: jax.Array, strides: Sequence[int])
     matrix = kernel.transpose(4, 0, 2, 1, 3, 5).reshape(channels, -1)
     product = jnp.matmul(images.reshape(-1, channels), matrix)
     product = product.reshape(batch, height, width, *blocks, *strides, features)
-    total = 0.0
+    total: Any = 0.0
     for row, column in np.ndindex(*blocks):
         edges = ((row, blocks[0] - 1 - row), (column, blocks[1] - 1 - column))
         block = product[:, :, :, row, column]

@@ -58,7 +58,7 @@ class Reliability(NamedTuple):
 
     confidence: np.ndarray  # [N], mean confidence of the predictions of a bin; 0 in an empty one
     accuracy: np.ndarray  # [N], share of them that is right
-    count: np.ndarray  # int [N]
+    count: np.ndarray  # type: ignore[assignment]  # int [N]
 
     @property
     def expected_calibration_error(self) -> float:

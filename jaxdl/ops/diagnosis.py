@@ -84,7 +84,7 @@ def diagnose(
             raise ValueError(f"a {name} loss is not finite")
         chances.append(_directions(steps[recent], losses[recent], level))
     fits = {rule: chances[0][rule[0]] * chances[1][rule[1]] for rule in RULES}
-    best = max(fits, key=fits.get)
+    best = max(fits, key=lambda rule: fits[rule])
     if (other := 1 - sum(fits.values())) > fits[best]:
         return Diagnosis(*NO_RULE, other, *chances)
     return Diagnosis(*RULES[best], fits[best], *chances)

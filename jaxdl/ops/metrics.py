@@ -11,7 +11,7 @@ class Moments(NamedTuple):
 
     total: jax.Array  # [...], sum of the values
     total_of_squares: jax.Array  # [...]
-    count: jax.Array  # [], how many values (episodes, images) were summed
+    count: jax.Array  # type: ignore[assignment]  # [], how many values (episodes, images) were summed
 
     @classmethod
     def of(cls, values: jax.Array, weight: jax.Array) -> "Moments":

@@ -1,8 +1,15 @@
 """The options of each kind of problem; imports no JAX."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from jaxdl.train.options import Pace, Run, Schedule
+
+if TYPE_CHECKING:  # JAX would slow --help down
+    from jaxdl.problems.episodes import Classifier
+    from jaxdl.train.problem import Problem
 
 Rotations = Literal["none", "random", "classes"]
 
@@ -56,6 +63,98 @@ class Episodes(Characters):
     """Turn, shear, stretch and move each training image a little."""
     eval_episodes: int = 100
     """Validation episodes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    """How a few-shot method is trained; the defaults are for those with an inner loop."""
+
+    meta_batch: int = 16
+    """Tasks in a training step."""
+    learning_rate: float = 3e-3
+    """Learning rate of Adam, that of the outer loop where there is an inner one."""
+    schedule: Schedule = "cosine"
+    """Of that learning rate: how it falls to zero over all the steps, or does not."""
+    steps: int = 4800
+    """Training steps."""
+    eval_every: int = 600
+    """Steps between validations, each followed by a checkpoint."""
+    log_every: int = 20
+    """Steps between lines of metrics.jsonl, and at most per call of the compiled program."""
+
+    @property
+    def pace(self) -> Pace:
+        """How long the training goes on."""
+        return Pace(self.steps, self.eval_every, self.log_every)
+
+    def rate(self) -> Callable[[Any], Any]:
+        """Returns the learning rate as a function of the step."""
+        from jaxdl.train import optimizers
+
+        return optimizers.schedule(self.schedule, self.learning_rate, self.steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparing(Outer):
+    """How a few-shot method without an inner loop is trained."""
+
+    meta_batch: int = 4
+    """Tasks in a training step."""
+    learning_rate: float = 1e-3
+    """Learning rate of Adam."""
+    steps: int = 3000
+    """Training steps."""
+    eval_every: int = 500
+    """Steps between validations, each followed by a checkpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewShot(Run):
+    """Options of every few-shot experiment that trains."""
+
+    eval_only: bool = False
+    """Test the checkpoint in the workdir, also on another data set than it was trained on."""
+    checkpoint: Literal["latest", "best"] = "latest"
+    """Which checkpoint --eval-only tests; best is by validation accuracy."""
+    problem: Episodes = Episodes()
+    training: Outer = Outer()
+
+
+def stored(config: FewShot) -> dict[str, Any] | None:
+    """Returns the options of the run that --eval-only is about; see `command.parse`.
+
+    Raises:
+      ValueError: there is no such run.
+    """
+    if not config.eval_only:
+        return None
+    from jaxdl.train.report import Report
+
+    found = Report(config.workdir).config() if config.workdir else None
+    if found is None:
+        raise ValueError(
+            f"--eval-only needs a --workdir with a finished or stopped run, got {config.workdir}"
+        )
+    return found
+
+
+OF_THE_USE = ("eval_only", "checkpoint")
+"""Options of a few-shot experiment that say how its run is used, not what it is."""
+
+
+def load_episodes(config: FewShot, part: str = "") -> "Problem":
+    """Makes the problem of a few-shot experiment from its options, for `run.restore`."""
+    from jaxdl.problems import episodes
+
+    del part
+    return episodes.load(config.problem, tasks=config.training.meta_batch)
+
+
+def open_classifier(make: Any, state: Any, **about: Any) -> "Classifier":
+    """Makes what a few-shot run is opened as, for `run.restore`."""
+    from jaxdl.problems.episodes import Classifier
+
+    return Classifier(make, state, **about)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,7 +33,7 @@ def triangular(low: float, high: float, half_cycle: int) -> optax.Schedule:
 class AdaBoundState(NamedTuple):
     """Of `adabound`."""
 
-    count: jax.Array  # int32 [], updates so far
+    count: jax.Array  # type: ignore[assignment]  # int32 [], updates so far
     first: Any  # moving average of the gradients
     second: Any  # moving average of their squares
 

@@ -127,7 +127,7 @@ class Flag:
     nobody waits for a step that is still running.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._pending: Any = None
         if count() == 1:
             return

@@ -2,7 +2,7 @@
 
 config.json     the options of the run; another run is refused
 metrics.jsonl   one JSON object a line: {"step", "split", the metrics, "rate", "seconds"}
-result*.json    the final numbers, with all that is needed to get them again
+result*.json    the final numbers, see `jaxdl.train.result`
 *.png           curves and pictures
 tensorboard/    the metrics once more, when tensorboardX is installed
 
@@ -15,20 +15,15 @@ import fcntl
 import io
 import json
 import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
 import numpy as np
 
-from jaxdl.ops.metrics import Moments
 from jaxdl.train import processes
 from jaxdl.train.storage import Lines, errors_of, folder, in_bucket, replacing
-
-_PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "jaxdl")
 
 
 class WorkdirError(ValueError):
@@ -203,54 +198,6 @@ class Report:
         with self._replacing(name) as file:
             file.write(text.encode())
 
-    def write_result(
-        self,
-        name: str = "result.json",
-        *,
-        experiment: str,
-        dataset: str,
-        protocol: Mapping[str, Any],
-        metrics: Mapping[str, Moments | Mapping[str, Any]],
-        seed: int,
-        steps: int,
-        params_sha256: str,
-    ) -> dict[str, Any]:
-        """Writes the final numbers together with what is needed to get them again.
-
-        Args:
-          name: of the file.
-          experiment: the module that was run.
-          dataset: on which the metrics were measured.
-          protocol: JSON object: how they were measured.
-          metrics: moments over test episodes, scalar or one per inner step; or JSON objects.
-          seed: of the run.
-          steps: taken in training.
-          params_sha256: `jaxdl.train.digest.digest` of the parameters measured.
-
-        Returns:
-          What was written; the seconds of training, the kind of device and the versions are
-          added.
-        """
-        import jax
-
-        result = {
-            "experiment": experiment,
-            "dataset": dataset,
-            "protocol": dict(protocol),
-            "metrics": {
-                key: _moments(value) if isinstance(value, Moments) else dict(value)
-                for key, value in metrics.items()
-            },
-            "seed": seed,
-            "steps": steps,
-            "seconds": self.seconds(),
-            "params_sha256": params_sha256,
-            "device": jax.devices()[0].device_kind,
-            "versions": {"python": platform.python_version()} | {p: _version(p) for p in _PACKAGES},
-        }
-        self.write_json(name, result)
-        return result
-
     def save_figure(self, figure: Any, name: str) -> None:
         """Writes a matplotlib figure as a PNG file, whole or not at all."""
         with self._replacing(name) as file:
@@ -300,24 +247,9 @@ class Report:
         return errors_of(path, lambda reason: WorkdirError(f"cannot write {path}: {reason}"))
 
 
-def _moments(moments: Moments) -> dict[str, Any]:
-    return {
-        "mean": np.asarray(moments.mean).tolist(),
-        "ci95": np.asarray(moments.ci95).tolist(),
-        "episodes": int(moments.count),
-    }
-
-
 def _tensorboard(folder: Path, step: int) -> Any:
     try:
         from tensorboardX import SummaryWriter
     except ImportError:
         return None
     return SummaryWriter(str(folder), purge_step=step)  # hides what a killed run logged later
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:  # run from a clone that is not installed
-        return None

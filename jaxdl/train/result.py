@@ -58,7 +58,7 @@ _FIELDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def metric(mean: Any, ci95: Any = None, count: int | None = None, **more: Any) -> Metric:
+def metric(mean: Any, ci95: Any = None, count: Any = None, **more: Any) -> Metric:
     """Returns one measured number as it stands in `metrics`.
 
     Args:

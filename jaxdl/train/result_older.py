@@ -62,7 +62,8 @@ def metrics(nested: Mapping[str, Any]) -> dict[str, Any]:
             for measure, values in value.items():
                 flat |= {f"{measure}/{i}": _metric(each) for i, each in enumerate(values)}
         elif {"value", "mean"} & value.keys():
-            flat[name] = _metric(**{_RENAMED.get(key, key): v for key, v in value.items()})
+            fields: dict[str, Any] = dict(value)
+            flat[name] = _metric(**{_RENAMED.get(key, key): v for key, v in fields.items()})
         else:
             flat |= {f"{name}/{inner}": metric for inner, metric in metrics(value).items()}
     return flat

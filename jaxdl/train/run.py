@@ -235,6 +235,7 @@ class Trained:
         state: TrainState,
         *,
         facts: Mapping[str, Any],
+        batch: Any,
         config: Any = None,
         protocol: Mapping[str, Any] | None = None,
     ):
@@ -244,13 +245,18 @@ class Trained:
           make: the method from the facts.
           state: trained; its optimizer's state is not looked at.
           facts: see `jaxdl.train.problem.Problem`.
+          batch: a batch of the training, or its shapes.
           config: of the experiment.
           protocol: how the method was trained.
         """
-        self.make, self.state, self.facts = make, state, facts
+        self.make, self.state, self.facts, self.batch = make, state, facts, batch
         self.config, self.protocol = config, protocol or {}
         self.method = make(facts)
-        self._compiled: Callable[[TrainState, Any], Any] = jax.jit(self.method.predict)
+        self._programs: dict[Any, Any] = {}
+
+    def compiled(self, method: Method) -> Callable[[TrainState, Any], dict[str, jax.Array]]:
+        """Returns the method's prediction, compiled once."""
+        return self._programs.setdefault(method.predict, jax.jit(method.predict))
 
     def apply(self, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Predicts.
@@ -261,7 +267,8 @@ class Trained:
         Returns:
           NumPy arrays by name, with the examples as their first axis.
         """
-        return map_batches(lambda part: self._compiled(self.state, part), inputs, self.at_once)
+        predict = self.compiled(self.method)
+        return map_batches(lambda part: predict(self.state, part), inputs, self.at_once)
 
     def export(self, path: str | os.PathLike, inputs: Mapping[str, Any]) -> None:
         """Writes the compiled prediction with its parameters into one file, see `load_exported`.
@@ -305,7 +312,12 @@ def load_exported(path: str | os.PathLike) -> Callable[[Mapping[str, Any]], dict
     return apply
 
 
-def restore(folder: str | os.PathLike, *, checkpoint: Literal["latest", "best"] = "latest") -> Any:
+def restore(
+    folder: str | os.PathLike,
+    *,
+    checkpoint: Literal["latest", "best"] = "latest",
+    **changes: Any,
+) -> Any:
     """Opens a finished or stopped run.
 
     The experiment that made it must be importable: its module says how options become a method.
@@ -313,18 +325,22 @@ def restore(folder: str | os.PathLike, *, checkpoint: Literal["latest", "best"] 
     Args:
       folder: of the run.
       checkpoint: which of its checkpoints; the best is by validation.
+      **changes: options that are to be otherwise than in training, such as `views=8`.
 
     Returns:
       A `Trained` with the verbs of its problem: `predict`, `scores`, `generate`.
 
     Raises:
-      ValueError: there is no run, or its experiment cannot be imported.
+      ValueError: there is no run, its experiment cannot be imported, or has no such option.
       CheckpointError: there is no checkpoint, or it is damaged.
     """
     report = Report(folder)
     model = _model(report)
     module = _module(model["experiment"], report.workdir)
     config = options.changed(module.Config(), model["config"])
+    if unknown := sorted(changes.keys() - options.flat(config).keys()):
+        raise ValueError(f"{model['experiment']} has no --{unknown[0]}")
+    config = options.changed(config, changes)
     part = (model["part"],) if model["part"] else ()
     if model["facts"] is None:  # made before model.json was written
         problem = module.load(config, *part)
@@ -341,7 +357,12 @@ def restore(folder: str | os.PathLike, *, checkpoint: Literal["latest", "best"] 
         step = checkpoints.best_step() if checkpoint == "best" else None
         state, _ = checkpoints.restore(template._replace(opt_state=None), step)
     return module.opened(
-        make, state, facts=model["facts"], config=config, protocol=model["protocol"]
+        make,
+        state,
+        facts=model["facts"],
+        batch=batch,
+        config=config,
+        protocol=model["protocol"],
     )
 
 

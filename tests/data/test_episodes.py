@@ -145,6 +145,8 @@ def test_the_classes_of_an_episode_are_of_one_alphabet_that_is_large_enough(rota
     spec.check(IMAGES, alphabet)
     with pytest.raises(ValueError, match=r"way is 7, but the largest alphabet has only 6 classes"):
         EpisodeSpec(way=7, shot=1, queries=1, alphabets="one").check(IMAGES, alphabet)
+    with pytest.raises(ValueError, match="need the alphabet of every class"):
+        sample(jax.random.key(0), jnp.asarray(IMAGES), spec, 1, None)
 
 
 def test_distortion_changes_every_image_in_its_own_way_and_nothing_else():

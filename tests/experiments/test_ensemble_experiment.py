@@ -15,9 +15,9 @@ def test_members_an_ensemble_and_one_that_learned_from_it(tmp_path, capsys):
     assert command.run(module.main, module.Config, argv=argv) == 0
     metrics = json.loads((tmp_path / "result.json").read_text())["metrics"]
     # The loss is convex: the mean probability has at most the mean loss.
-    assert metrics["ensemble"]["loss"]["value"] < metrics["mean of the members"]["loss"]["value"]
-    assert metrics["distilled into one"]["accuracy"]["value"] > 0.5
-    assert 0 < metrics["disagreement"]["value"] < 0.5
+    assert metrics["ensemble/loss"]["mean"] < metrics["mean of the members/loss"]["mean"]
+    assert metrics["distilled into one/accuracy"]["mean"] > 0.5
+    assert 0 < metrics["disagreement"]["mean"] < 0.5
     for name in ("curves.png", "reliability.png", "disagreement.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert "| ensemble, majority | " in (tmp_path / "table.md").read_text()

@@ -41,7 +41,7 @@ def test_a_run_leaves_its_files_and_ends_with_one_line(name, tmp_path, capsys):
     assert names <= {file.name for file in tmp_path.iterdir()}
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["experiment"] == name
-    assert result["metrics"]["accuracy/inductive"]["episodes"] == 6
+    assert result["metrics"]["accuracy/inductive"]["count"] == 6
     assert "inductive" in capsys.readouterr().out.splitlines()[-1]
 
 

@@ -17,7 +17,7 @@ def judge(tmp_path_factory):
     argv = ("--workdir", str(folder), "--steps", "80", "--size", "16")
     module = mnist_features
     assert command.run(module.main, module.Config, argv=argv) == 0
-    assert json.loads((folder / "result.json").read_text())["metrics"]["accuracy"]["value"] > 0.5
+    assert json.loads((folder / "result.json").read_text())["metrics"]["accuracy"]["mean"] > 0.5
     return folder
 
 
@@ -38,8 +38,8 @@ def test_a_run_is_judged_and_drawn(judge, tmp_path, capsys, options):
     metrics = json.loads((tmp_path / "result.json").read_text())["metrics"]
     for name in ("frechet_distance", "kernel_distance"):
         # Hardly trained: far above what two sets of real images have.
-        assert metrics[name]["value"] > 2 * metrics[name]["floor"]
-    assert 0 <= metrics["class_entropy"]["value"] <= 2.303
+        assert metrics[name]["mean"] > 2 * metrics[name]["floor"]
+    assert 0 <= metrics["class_entropy"]["mean"] <= 2.303
     for name in ("grid", "interpolation", "over_time", "curves"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "samples").glob("*.png"))) == 2

@@ -80,7 +80,7 @@ def test_a_run_leaves_its_files_and_ends_with_one_line(original):
         accuracy = result["metrics"][f"accuracy/{mode}"]
         assert accuracy == result["metrics"][f"accuracy/{mode}/after_1_steps"]
         assert 0 <= accuracy["mean"] <= 1
-        assert accuracy["episodes"] == 6
+        assert accuracy["count"] == 6
     rows = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [(row["step"], row["split"]) for row in rows] == [
         *((2, "train"), (2, "valid"), (4, "train"), (4, "valid"))

@@ -27,7 +27,13 @@ def pretend(argv, check, calls, code=0):
     accuracy = {"mean": 0.9, "ci95": 0.01, "episodes": 10}
     metrics = {f"accuracy/{mode}": accuracy for mode in ("inductive", "transductive")}
     protocol = {"way": int(options.get("--way", 5)), "shot": int(options.get("--shot", 1))}
-    result = {"metrics": metrics, "seconds": 120.0, "steps": 1, "protocol": protocol}
+    result = {
+        "experiment": argv[2],
+        "metrics": metrics,
+        "seconds": 120.0,
+        "steps": 1,
+        "protocol": protocol,
+    }
     (folder / name).write_text(json.dumps(result))
     return types.SimpleNamespace(returncode=0)
 

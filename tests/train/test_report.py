@@ -5,13 +5,10 @@ import os
 import subprocess
 import sys
 
-import jax.numpy as jnp
 import matplotlib.image
-import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from jaxdl.ops.metrics import Moments
 from jaxdl.train.report import Report, WorkdirError, differences
 
 
@@ -142,33 +139,6 @@ def test_a_file_that_fails_halfway_leaves_the_old_one(tmp_path):
         report.save_figure(Failing(), "a.png")
     assert (tmp_path / "a.png").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_result(tmp_path):
-    write_rows(tmp_path, [row(10)])
-    values = jnp.array([[0.5, 0.25], [1.0, 0.75], [9.0, 9.0]])
-    moments = Moments.of(values, jnp.array([1.0, 1.0, 0.0]))
-    result = Report(tmp_path).write_result(
-        "result-glyphs.json",
-        experiment="omniglot_maml",
-        dataset="glyphs",
-        protocol={"way": 5},
-        metrics={
-            "accuracy": moments,
-            "last": Moments(*(np.asarray(m).T[..., 0] for m in moments[:2]), moments.count),
-        },
-        seed=3,
-        steps=10,
-        params_sha256="ab",
-    )
-    assert result == json.loads((tmp_path / "result-glyphs.json").read_text())
-    assert result["metrics"]["accuracy"]["mean"] == [0.75, 0.5]
-    assert result["metrics"]["last"]["mean"] == 0.75
-    assert result["metrics"]["last"]["ci95"] == pytest.approx(1.96 * 0.125**0.5 / 2**0.5)
-    assert result["metrics"]["last"]["episodes"] == 2
-    assert (result["seed"], result["steps"], result["seconds"]) == (3, 10, 5.0)
-    assert result["device"] == "cpu"
-    assert set(result["versions"]) == {"python", "jax", "jaxlib", "flax", "optax", "numpy", "jaxdl"}
 
 
 def test_curves(tmp_path):

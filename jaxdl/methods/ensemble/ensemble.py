@@ -70,22 +70,22 @@ def make(
         return gradient_step(loss, scaled)(state, batch)
 
     # All members are at the same step; keys, parameters and all else are their own.
-    axes = TrainState(None, 0, 0, 0, 0)
+    axes = TrainState(None, 0, 0, 0, 0)  # type: ignore[arg-type]
     mapped = jax.vmap(one, (axes, 0, 0), (axes, 0))
 
     def train_step(state: TrainState, batch: Any) -> tuple[TrainState, dict[str, jax.Array]]:
         keys = jax.random.split(state.key, config.members)
-        own = state.params, state.opt_state, state.extra, keys, factors
+        own: Any = state.params, state.opt_state, state.extra, keys, factors
         if axis_name is not None:
             own = _part(own, axis_name, len(batch["label"]), config.members)
         *own, factor = own
         after, metrics = mapped(TrainState(state.step, *own), factor, batch)
-        found = after.params, after.opt_state, after.extra, metrics
+        found: Any = after.params, after.opt_state, after.extra, metrics
         if axis_name is not None:
             found = jax.lax.all_gather(found, axis_name, tiled=True)
         *found, metrics = found
         metrics = jax.tree.map(lambda leaf: leaf.mean(0), metrics)
-        return TrainState(after.step, *found, state.key), metrics
+        return TrainState(after.step, *found, state.key), metrics  # type: ignore[call-arg]
 
     def init(key: jax.Array, batch: Any) -> TrainState:
         *keys, state_key = jax.random.split(key, config.members + 1)

@@ -124,7 +124,7 @@ def descend(loss_fn: Loss, params: Any, support: Any, *, lr: Any, first_order: b
     gradient = jax.grad(loss_fn)(params, support)
     if first_order:
         gradient = jax.lax.stop_gradient(gradient)
-    if jax.tree.structure(lr) != jax.tree.structure(params):
+    if jax.tree.structure(lr) != jax.tree.structure(params):  # type: ignore[operator]
         lr = jax.tree.map(lambda _: lr, params)
     return jax.tree.map(lambda p, g, rate: p - rate * g, params, gradient, lr)
 
