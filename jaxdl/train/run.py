@@ -43,20 +43,26 @@ class Run(NamedTuple):
     """Those that define it, a flat JSON object."""
     seed: int
     """Of the parameters and the batches."""
+    whole: Mapping[str, Any] | None = None
+    """Of a part, the options of the whole experiment."""
 
-    def part(self, name: str, options: Mapping[str, Any] | None = None) -> "Run":
+    def part(
+        self, name: str, options: Mapping[str, Any] | None = None, *, folder: str | None = None
+    ) -> "Run":
         """Returns a training of its own in a folder within this one.
 
         Args:
-          name: what a person calls it; its folder has `_` for spaces and no commas.
+          name: what a person calls it.
           options: that define it; None for those of the whole.
+          folder: its name; None for that of the part with `_` for spaces and no commas.
         """
-        folder = name.replace(",", "").replace(" ", "_")
+        folder = folder or name.replace(",", "").replace(" ", "_")
         return Run(
             f"{self.experiment.partition(', ')[0]}, {name}",
             Report(self.report.workdir / folder),
             self.options if options is None else options,
             self.seed,
+            self.options,
         )
 
 
@@ -108,7 +114,7 @@ def train(
     model = {
         "experiment": experiment,
         "part": part,
-        "config": run.options,
+        "config": run.options if run.whole is None else run.whole,
         "facts": dict(problem.facts),
         "protocol": protocol,
         "batch": jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", batch),
@@ -367,16 +373,22 @@ def restore(
 
 
 def _model(report: Report) -> dict[str, Any]:
-    def read(name):
+    def read(path):
         try:
-            found = json.loads((report.workdir / name).read_text())
+            found = json.loads(path.read_text())
         except (OSError, ValueError):
             return None
         return found if isinstance(found, dict) else None
 
-    if model := read("model.json"):
+    if model := read(report.workdir / "model.json"):
         return model
-    config, finished = read("config.json"), read("result.json")
+    config, finished = (read(report.workdir / name) for name in ("config.json", "result.json"))
+    beside, around = (read(report.workdir.parent / name) for name in ("config.json", "result.json"))
+    if finished and ", " in finished.get("experiment", "") and beside:
+        config = beside  # of the whole
+    elif not finished and around and "experiment" in around and beside:
+        finished = {"experiment": f"{around['experiment']}, {report.workdir.name}"}
+        config = beside
     if not config or not finished or "experiment" not in finished:
         raise ValueError(f"{report.workdir} has no finished run")
     experiment, _, part = finished["experiment"].partition(", ")
