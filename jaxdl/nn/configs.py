@@ -49,3 +49,13 @@ class MetricNetwork:
         if self.network == "conv4_widening":
             return Conv4(features=(32, 64, 128, 256), downsampling="pooled")
         return Conv4(downsampling="pooled" if self.network == "conv4_pooled" else "strided")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """What the networks that classify images have in common."""
+
+    dropout: float = 0.0
+    """Share of the units before dense layers that a training step leaves out."""
+    bfloat16: bool = False
+    """Round what convolutions multiply to bfloat16."""
