@@ -302,6 +302,13 @@ def load_images(config: Classification, part: str = "") -> "Problem":
     return classification.load(config)
 
 
+def load_teaching(config: Teaching, part: str = "") -> "Problem":
+    """Makes the problem of a part of an experiment with a teacher from its options."""
+    from jaxdl.problems import teaching
+
+    return teaching.load(config, part)
+
+
 def open_recognizer(make: Any, state: Any, **about: Any) -> "Recognizer":
     """Makes what a run on labelled images is opened as, for `run.restore`."""
     from jaxdl.problems.classification import Recognizer
