@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 
 from jaxdl.data.images import resize
+from jaxdl.nn.configs import Layers
 from jaxdl.ops import classification as ops
 from jaxdl.problems import classification_pictures as pictures
 from jaxdl.problems import configs
@@ -189,6 +190,14 @@ def learned(
     protocol = {**own.protocol, **method.protocol}
     run.finish(opened, found, dataset=own.dataset, protocol=protocol, state=state)
     return state, found
+
+
+def options_of(
+    problem: configs.Labelled, training: configs.Training, method: Any, **layers: Any
+) -> dict[str, Any]:
+    """Returns what defines a classifier that is a part of a run, as if it were one of its own."""
+    groups = (problem, training, Layers(**layers), method)
+    return {name: value for group in groups for name, value in options.of_the_run(group).items()}
 
 
 def validation(method: Method, part: Part) -> Callable[[TrainState], dict[str, float]]:

@@ -294,6 +294,21 @@ class Teaching(Run):
     """Largest move of the teacher's training images, in pixels."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Transfer(Run):
+    """Options of an experiment that goes on from what was learned of other classes."""
+
+    problem: Labelled = Labelled()
+    training: Falling = Falling(epochs=5, learning_rate=2e-3)
+    first_epochs: int = 10
+    """How often the first network draws a training image, on average; --epochs is the others'."""
+    examples: int | None = None
+    """Training images of the second classes that are used; None for all. The fewer, the more is
+    gained."""
+    slower: float = 0.1
+    """Learning rate of the convolutions, as a share of the others', when all is trained."""
+
+
 def load_images(config: Classification, part: str = "") -> "Problem":
     """Makes the problem of an experiment with one classifier from its options."""
     from jaxdl.problems import classification
@@ -307,6 +322,13 @@ def load_teaching(config: Teaching, part: str = "") -> "Problem":
     from jaxdl.problems import teaching
 
     return teaching.load(config, part)
+
+
+def load_transfer(config: Transfer, part: str = "") -> "Problem":
+    """Makes the problem of a part of an experiment that goes on from other classes."""
+    from jaxdl.problems import transfer
+
+    return transfer.load(config, part)
 
 
 def open_recognizer(make: Any, state: Any, **about: Any) -> "Recognizer":

@@ -7,7 +7,7 @@ Shapes: n images, B batch, H W image, C channels, A classes.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.nn.classify import MLP
-from jaxdl.nn.configs import Layers
 from jaxdl.ops.classification import raised_biases
 from jaxdl.problems import classification, configs
 from jaxdl.problems import classification_pictures as pictures
@@ -125,21 +124,16 @@ def networks(config: configs.Teaching, classes: int) -> tuple[MLP, MLP]:
 
 
 def logits(
-    folder: Path,
-    ask: Callable[[Any], jax.Array],
-    variables: Any,
-    images: np.ndarray,
-    *,
-    temperature: float,
+    folder: Path, distill: Any, settings: Any, teachers: Sequence[Any], images: np.ndarray
 ) -> np.ndarray:
     """Returns what teachers say of images that are always the same, kept in a folder.
 
     Args:
       folder: where it is kept.
-      ask: `images [B, H, W, C] in [0, 1] -> logits [B, A]`.
-      variables: of the teachers.
+      distill: the module, see `method`.
+      settings: of the distillation.
+      teachers: one or more, as `distill.teacher` makes them.
       images: uint8 [n, H, W, C].
-      temperature: for which they are asked.
 
     Returns:
       [n, A].
@@ -147,15 +141,20 @@ def logits(
     Raises:
       WorkdirError: the folder holds what other teachers said, or what they said of other images.
     """
-    compiled = jax.jit(lambda part: ask(part / 255.0))
+    variables = [each.variables for each in teachers]
+
+    @jax.jit
+    def ask(part):
+        return distill.teacher_logits(settings, teachers, variables, part / 255.0)
+
     made_from = {
         "teachers": digest(variables),
         "data set": digest({"image": images}),
-        "temperature": temperature,
+        "temperature": settings.temperature,
     }
     # One variant of each image.
     found = cached(
-        folder, made_from, lambda: map_batches(compiled, images, classification.AT_ONCE)[None]
+        folder, made_from, lambda: map_batches(ask, images, classification.AT_ONCE)[None]
     )
     return np.asarray(found[0])
 
@@ -185,7 +184,9 @@ def experiment(name: str, config: Any, classifier: Any, distill: Any) -> None:
     metrics, states = {}, {}
     for part, folder in PARTS.items():
         own = load(config, part, data=data)
-        own_options = _options(config, training(config, part), _settings(classifier, config, part))
+        own_options = classification.options_of(
+            config.problem, training(config, part), _settings(classifier, config, part)
+        )
         states[part], found = classification.learned(
             opened.part(part, {**opened.options, **own_options}, folder=folder),
             method(classifier, distill, config, own.facts, part),
@@ -196,16 +197,12 @@ def experiment(name: str, config: Any, classifier: Any, distill: Any) -> None:
 
     variables = classifier.tested(states["teacher"])
     teacher = distill.teacher(networks(config, len(data.names))[0], variables)
-
-    def ask(images):
-        return distill.teacher_logits(config.method, [teacher], [variables], images)
-
     shown = seen(data, config.omit)["image"]
     if within:
-        said, known = None, jax.jit(ask)(shown[:SHOWN] / 255.0)
+        said, known = None, jax.jit(teacher.apply)(variables, shown[:SHOWN] / 255.0)[0]
     else:
-        folder, temperature = opened.report.workdir / "teacher_logits", config.method.temperature
-        said = logits(folder, ask, [variables], shown, temperature=temperature)
+        folder = opened.report.workdir / "teacher_logits"
+        said = logits(folder, distill, config.method, [teacher], shown)
         known = said[:SHOWN]
     print("student of the teacher:")
     own = load(config, data=data, said=said)
@@ -257,12 +254,3 @@ def _settings(classifier, config, part):
     if part == "teacher":
         return classifier.Config(shift=config.shift)
     return classifier.Config(mean=config.method.mean, deviation=config.method.deviation)
-
-
-def _options(config, *groups):
-    """Returns what defines the training of a classifier, as its own experiment has it."""
-    return {
-        name: value
-        for group in (config.problem, Layers(), *groups)
-        for name, value in options.of_the_run(group).items()
-    }
