@@ -70,9 +70,9 @@ def _student(config: Config) -> configs.Falling:
 
 def load(config: Config, part: str = "", data: Any = None) -> Any:
     """Makes the problem of the ensemble, or of the one network, from the options."""
-    from jaxdl.problems import classification
+    from jaxdl.problems import classification, labelled
 
-    data = data or classification.read(config.problem, auto="fashion_mnist")
+    data = data or labelled.load(config.problem, auto="fashion_mnist")
     drawing = _student(config) if part else config.training
     members = None if part else config.method.members
     return classification.problem(data, config.problem, drawing, seed=config.seed, members=members)
@@ -85,12 +85,12 @@ def main(config: Config) -> None:
     """Runs the experiment."""
     from jaxdl.methods.distill import distill
     from jaxdl.methods.ensemble import ensemble
-    from jaxdl.problems import classification, teaching, voting
+    from jaxdl.problems import labelled, teaching, voting
     from jaxdl.train import run
 
     positive = ("epochs", "student_epochs", "batch", "learning_rate", "temperature", "hidden")
     options.require_positive(config, *positive)
-    data = classification.read(config.problem, auto="fashion_mnist")
+    data = labelled.load(config.problem, auto="fashion_mnist")
     problem = load(config, data=data)
     config = dataclasses.replace(config, problem=problem.config)
     where = f"runs/fashion_ensemble-{data.dataset}-seed{config.seed}"

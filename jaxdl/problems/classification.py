@@ -19,8 +19,8 @@ from jaxdl.data.images import resize
 from jaxdl.nn.configs import Layers
 from jaxdl.ops import classification as ops
 from jaxdl.problems import classification_pictures as pictures
-from jaxdl.problems import configs
-from jaxdl.problems.labelled import Data, Draw, Part, made, read, some, unit
+from jaxdl.problems import configs, labelled
+from jaxdl.problems.labelled import Data, Draw, Part, made, some, unit
 from jaxdl.train import options, run
 from jaxdl.train.evaluation import map_batches, sum_batches
 from jaxdl.train.problem import Measured, Problem
@@ -105,8 +105,8 @@ def load(
     draw: Draw | None = None,
     figures: Figures = MappingProxyType({}),
 ) -> Problem:
-    """Reads the images of an experiment with one classifier; see `read` and `problem`."""
-    data = read(config.problem, auto=auto)
+    """Reads the images of an experiment with one classifier; see `labelled.load`."""
+    data = labelled.load(config.problem, auto=auto)
     return problem(
         data if draw is None else made(data, draw),
         config.problem,

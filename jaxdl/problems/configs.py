@@ -331,6 +331,15 @@ def load_transfer(config: Transfer, part: str = "") -> "Problem":
     return transfer.load(config, part)
 
 
+def load_overlapping(config: Any, part: str = "") -> "Problem":
+    """Makes the problem of an experiment on images that lie over one another in pairs."""
+    from jaxdl.problems import overlapping
+
+    if not part:
+        raise ValueError("there is no network to open here, but one in each of the folders")
+    return overlapping.load(config)
+
+
 def open_recognizer(make: Any, state: Any, **about: Any) -> "Recognizer":
     """Makes what a run on labelled images is opened as, for `run.restore`."""
     from jaxdl.problems.classification import Recognizer

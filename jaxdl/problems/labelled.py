@@ -35,39 +35,59 @@ class Data(NamedTuple):
         return self._replace(parts={**self.parts, **parts})
 
 
-def read(
-    config: configs.Labelled,
-    *,
-    auto: str = "mnist",
-    only: Sequence[int] | None = None,
-) -> Data:
-    """Reads and divides labelled images.
+def read(config: configs.Labelled, *, auto: str = "mnist") -> tuple[str, dict[str, Part]]:
+    """Reads labelled images: the name of the data set, and its `train` and `test`.
 
     Args:
       config: the options.
       auto: the data set that `--dataset auto` means.
-      only: the classes that there are, renumbered from 0; None for all.
 
     Raises:
-      ValueError: they cannot be had, or nothing is left to learn or to validate.
+      ValueError: they cannot be had.
     """
     options.require_positive(config, "size")
     dataset, found = images.load(config.dataset, data_dir=config.data_dir, auto=auto)
-    parts = {}
-    for part, fields in found.items():
-        shown, label = images.resize(fields["image"], config.size), fields["label"]
-        if only is not None:
-            kept = np.isin(label, only)
-            number = {old: new for new, old in enumerate(only)}
-            shown = shown[kept]
-            label = np.array([number[old] for old in label[kept].tolist()], np.int32)
-        parts[part] = {"image": shown, "label": label}
-    learned, held_out = folds.holdout(len(parts["train"]["label"]), config.holdout, seed=0)
-    parts["valid"] = some(parts["train"], held_out)
-    parts["train"] = some(parts["train"], learned)
-    classes = only if only is not None else range(int(parts["test"]["label"].max()) + 1)
-    names = tuple(images.name_of(dataset, each) for each in classes)
-    return Data(dataset, parts, names, parts["test"]["image"])
+    parts: dict[str, Part] = {
+        part: {"image": images.resize(fields["image"], config.size), "label": fields["label"]}
+        for part, fields in found.items()
+    }
+    return dataset, parts
+
+
+def divide(
+    config: configs.Labelled,
+    dataset: str,
+    parts: Mapping[str, Part],
+    *,
+    only: Sequence[int] | None = None,
+) -> Data:
+    """Keeps a part of the training images for validation.
+
+    Args:
+      config: the options.
+      dataset: its name.
+      parts: `train` and `test`.
+      only: the classes that there are, renumbered from 0; None for all.
+
+    Raises:
+      ValueError: nothing is left to learn or to validate.
+    """
+    if only is not None:
+        parts = {name: _renumbered(part, only) for name, part in parts.items()}
+    train, test = parts["train"], parts["test"]
+    learned, held_out = folds.holdout(len(train["label"]), config.holdout, seed=0)
+    classes = only if only is not None else range(int(test["label"].max()) + 1)
+    return Data(
+        dataset,
+        {"train": some(train, learned), "valid": some(train, held_out), "test": test},
+        tuple(images.name_of(dataset, each) for each in classes),
+        test["image"],
+    )
+
+
+def load(config: configs.Labelled, *, auto: str = "mnist") -> Data:
+    """Reads and divides labelled images; see `read` and `divide`."""
+    return divide(config, *read(config, auto=auto))
 
 
 def made(data: Data, draw: Draw) -> Data:
@@ -93,3 +113,10 @@ def unit(images: Any) -> Any:
 def some(part: Part, index: Any) -> dict[str, Any]:
     """Returns the examples of a part with these numbers."""
     return {name: leaf[index] for name, leaf in part.items()}
+
+
+def _renumbered(part: Part, only: Sequence[int]) -> Part:
+    kept = np.isin(part["label"], only)
+    number = {old: new for new, old in enumerate(only)}
+    label = np.array([number[old] for old in part["label"][kept].tolist()], np.int32)
+    return {"image": part["image"][kept], "label": label}

@@ -17,9 +17,9 @@ import numpy as np
 
 from jaxdl.nn.classify import MLP
 from jaxdl.ops.classification import raised_biases
-from jaxdl.problems import classification, configs
+from jaxdl.problems import classification, configs, labelled
 from jaxdl.problems import classification_pictures as pictures
-from jaxdl.problems.labelled import Data, read, some
+from jaxdl.problems.labelled import Data, some
 from jaxdl.train import options, run
 from jaxdl.train.digest import digest
 from jaxdl.train.evaluation import map_batches
@@ -47,7 +47,7 @@ def load(
       said: what the teacher says of the student's training images, [n, A]; None when it is asked
         within the step.
     """
-    data = data or read(config.problem)
+    data = data or labelled.load(config.problem)
     drawn = training(config, part) if part else config.training
     if part:
         return classification.problem(data, config.problem, drawn, seed=config.seed)
@@ -174,7 +174,7 @@ def experiment(name: str, config: Any, classifier: Any, distill: Any) -> None:
     options.require_positive(config, "teacher_epochs", "epochs", "batch", "learning_rate")
     within = config.method.feature_loss != "none"
     distill.check(config.method, [None] if within else [])  # before the teacher is trained
-    data = read(config.problem)
+    data = labelled.load(config.problem)
     if unknown := set(config.omit) - set(np.unique(data.parts["train"]["label"]).tolist()):
         raise ValueError(f"--omit names classes that are not there: {sorted(unknown)}")
     config = dataclasses.replace(

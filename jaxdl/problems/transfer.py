@@ -11,9 +11,9 @@ from typing import Any
 
 import jax
 
-from jaxdl.problems import classification, configs
+from jaxdl.problems import classification, configs, labelled
 from jaxdl.problems import classification_pictures as pictures
-from jaxdl.problems.labelled import Data, read, some
+from jaxdl.problems.labelled import Part, some
 from jaxdl.train import options, run, transfer
 from jaxdl.train.evaluation import map_batches
 from jaxdl.train.problem import Measured, Problem
@@ -40,13 +40,18 @@ def training(config: configs.Transfer, part: str) -> configs.Training:
 
 
 def load(
-    config: configs.Transfer, part: str = "", features: Callable[[Any], Any] | None = None
+    config: configs.Transfer,
+    part: str = "",
+    *,
+    images: tuple[str, Mapping[str, Part]] | None = None,
+    features: Callable[[Any], Any] | None = None,
 ) -> Problem:
     """Makes the problem of one of the networks.
 
     Args:
       config: of the experiment.
       part: which of `PARTS`.
+      images: of all classes, see `jaxdl.problems.labelled.read`; None to read them.
       features: from images uint8 [n, H, W, C] to what is learned from instead, of `features once`.
 
     Raises:
@@ -54,9 +59,16 @@ def load(
     """
     if part not in PARTS or (part == "features once" and features is None):
         raise ValueError(f"there is no network to open here, but one in the folder of {PARTS[0]!r}")
-    return classification.problem(
-        _data(config, part, features), config.problem, training(config, part), seed=config.seed
-    )
+    images = images or labelled.read(config.problem)
+    only = FIRST if part == PARTS[0] else SECOND
+    data = labelled.divide(config.problem, *images, only=only)
+    if only is SECOND:
+        data = data.with_parts(train=some(data.parts["train"], slice(config.examples)))
+    if part == "features once" and features is not None:
+        data = data.with_parts(
+            **{k: {**each, "image": features(each["image"])} for k, each in data.parts.items()}
+        )
+    return classification.problem(data, config.problem, training(config, part), seed=config.seed)
 
 
 def experiment(
@@ -79,7 +91,8 @@ def experiment(
     options.require_positive(config, "first_epochs", "epochs", "batch", "learning_rate")
     if config.examples is not None:
         options.require_positive(config, "examples")
-    dataset = read(config.problem).dataset
+    images = labelled.read(config.problem)
+    dataset = images[0]
     config = dataclasses.replace(
         config, problem=dataclasses.replace(config.problem, dataset=dataset)
     )
@@ -87,8 +100,13 @@ def experiment(
 
     def learn(part, first=None):
         """Returns the variables of the network, and what the test found."""
-        once = jax.jit(lambda images: features(first, images / 255.0))
-        own = load(config, part, lambda images: map_batches(once, images, classification.AT_ONCE))
+        once = jax.jit(lambda part: features(first, part / 255.0))
+        own = load(
+            config,
+            part,
+            images=images,
+            features=lambda every: map_batches(once, every, classification.AT_ONCE),
+        )
         method = make(config, own.facts, part)
 
         def start(variables):
@@ -130,16 +148,4 @@ def experiment(
         Measured(metrics, says, {"by_class.png": picture}),
         dataset=dataset,
         protocol={"test": "test images of 5 to 9, last step"},
-    )
-
-
-def _data(config: configs.Transfer, part: str, features: Callable[[Any], Any] | None) -> Data:
-    if part == PARTS[0]:
-        return read(config.problem, only=FIRST)
-    data = read(config.problem, only=SECOND)
-    data = data.with_parts(train=some(data.parts["train"], slice(config.examples)))
-    if part != "features once" or features is None:
-        return data
-    return data.with_parts(
-        **{k: {**each, "image": features(each["image"])} for k, each in data.parts.items()}
     )

@@ -24,7 +24,7 @@ from jaxdl.train.checkpoint import Checkpoints
 from jaxdl.train.digest import digest
 from jaxdl.train.evaluation import map_batches
 from jaxdl.train.loop import fit
-from jaxdl.train.options import Pace
+from jaxdl.train.options import Pace, folder_of
 from jaxdl.train.problem import Measured, Problem
 from jaxdl.train.report import Report
 from jaxdl.train.state import Method, TrainState
@@ -54,12 +54,11 @@ class Run(NamedTuple):
         Args:
           name: what a person calls it.
           options: that define it; None for those of the whole.
-          folder: its name; None for that of the part with `_` for spaces and no commas.
+          folder: its name; None for what `jaxdl.train.options.folder_of` says.
         """
-        folder = folder or name.replace(",", "").replace(" ", "_")
         return Run(
             f"{self.experiment.partition(', ')[0]}, {name}",
-            Report(self.report.workdir / folder),
+            Report(self.report.workdir / (folder or folder_of(name))),
             self.options if options is None else options,
             self.seed,
             self.options,
