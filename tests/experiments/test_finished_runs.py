@@ -1,8 +1,10 @@
 """What a finished run is good for: Lake's trials, and a folder of one's own images."""
 
 import json
+import re
 import shutil
 import zipfile
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -93,6 +95,23 @@ def test_a_run_opens_without_what_later_versions_write(made, finished, tmp_path,
         run.restore(folder).predict(support, images),
         run.restore(finished / "omniglot_protonet").predict(support, images),
     )
+
+
+def test_the_readme_opens_a_run(made, finished, tmp_path, monkeypatch):
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    _, example = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    folder = re.search(r'restore\("(.*?)"', example)[1]
+    monkeypatch.chdir(tmp_path)
+    (examples, labels), images = shown(made)
+    task = {"support": {"image": examples, "label": labels}, "query": {"image": images}}
+    batch = jax.tree.map(lambda leaf: leaf[None], task)
+    for part in ("support", "query"):
+        batch[part]["image"] = batch[part]["image"][..., None] / np.float32(255)
+    names = {"examples": examples, "labels": labels, "images": images, "batch": batch}
+    code = example.replace(folder, str(finished / "omniglot_protonet"))
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["probability"].shape == (30, 5)
+    assert (tmp_path / "predict.jaxexport").stat().st_size > 10_000
 
 
 def test_options_that_a_test_may_change(finished):
