@@ -32,7 +32,10 @@ class TrainState(NamedTuple):
           extra: see the field.
           key: a typed PRNG key, from which all random numbers of the training follow.
         """
-        return cls(jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, key)
+        # Copies: a compiled step is given the state's arrays, each once, and L-BFGS keeps the
+        # parameters too.
+        opt_state = jax.tree.map(jnp.array, optimizer.init(params))
+        return cls(jnp.zeros((), jnp.int32), params, opt_state, extra, key)
 
 
 class Method(NamedTuple):
