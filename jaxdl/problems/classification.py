@@ -336,7 +336,9 @@ class Recognizer(run.Trained):
         shape = tuple(self.facts["shape"])
         images = images[..., None] if images.ndim == 3 else images
         if images.ndim != 4 or images.shape[-1] != shape[-1]:
-            raise ValueError(f"expected images [n, *{list(shape)}], got {list(images.shape)}")
+            raise ValueError(
+                f"expected images [n, {', '.join(map(str, shape))}], got {list(images.shape)}"
+            )
         if images.shape[1:] != shape:
             in_bytes = images if images.dtype == "uint8" else np.rint(255 * images)
             images = resize(in_bytes.astype(np.uint8), shape[0])

@@ -550,7 +550,7 @@ def load_overlapping(config: Any, part: str = "") -> "Problem":
     from jaxdl.problems import overlapping
 
     if not part:
-        raise ValueError("there is no network to open here, but one in each of the folders")
+        raise ValueError("there are several networks, each in a folder of its own")
     return overlapping.load(config)
 
 

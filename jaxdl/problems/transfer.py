@@ -57,8 +57,11 @@ def load(
     Raises:
       ValueError: there is no such network.
     """
-    if part not in PARTS or (part == "features once" and features is None):
-        raise ValueError(f"there is no network to open here, but one in the folder of {PARTS[0]!r}")
+    if part not in PARTS:
+        folders = ", ".join(map(options.folder_of, PARTS))
+        raise ValueError(f"there are several networks, each in a folder of its own: {folders}")
+    if part == "features once" and features is None:
+        raise ValueError("it does not say of which features it is; it can only be trained again")
     images = images or labelled.read(config.problem)
     only = FIRST if part == PARTS[0] else SECOND
     data = labelled.divide(config.problem, *images, only=only)

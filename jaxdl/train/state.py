@@ -34,7 +34,10 @@ class TrainState(NamedTuple):
         """
         # A step makes weak types strong: it would be compiled a second time for its own result.
         params, extra = jax.tree.map(_strong, (params, extra))
-        return cls(jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, key)
+        # Copies: a compiled step is given the state's arrays, each once, and L-BFGS keeps the
+        # parameters too.
+        opt_state = jax.tree.map(jnp.array, optimizer.init(params))
+        return cls(jnp.zeros((), jnp.int32), params, opt_state, extra, key)
 
 
 class Method(NamedTuple):

@@ -78,6 +78,12 @@ def plain(module):
     return method, batch, start, numbers(*jax.jit(method.train_step)(start(), batch))
 
 
+def judged(module):
+    """The examples that are predicted and evaluated, where they are not those of the training."""
+    batch = trained(module).batch
+    return module.judged(batch) if hasattr(module, "judged") else batch
+
+
 def unless_excepted(module, promise):
     if promise in getattr(module, "EXCEPTIONS", {}):
         pytest.skip(module.EXCEPTIONS[promise])
@@ -190,27 +196,26 @@ def test_compiled_is_as_eager(module):
 def test_no_prediction_depends_on_another_example(module):
     kept = trained(module)
     state = kept.states[-1]
-    predict = jax.jit(kept.method.predict)
-    whole = predict(state, kept.batch)
-    size = len(jax.tree.leaves(kept.batch)[0])
+    predict, batch = jax.jit(kept.method.predict), judged(module)
+    whole = predict(state, batch)
+    size = len(jax.tree.leaves(batch)[0])
     assert whole
     assert all(len(leaf) == size for leaf in jax.tree.leaves(whole))
-    turned = predict(state, jax.tree.map(lambda leaf: leaf[::-1], kept.batch))
+    turned = predict(state, jax.tree.map(lambda leaf: leaf[::-1], batch))
     assert_close(jax.tree.map(lambda leaf: leaf[::-1], turned), whole)
-    some = predict(state, jax.tree.map(lambda leaf: leaf[:3], kept.batch))
+    some = predict(state, jax.tree.map(lambda leaf: leaf[:3], batch))
     assert_close(some, jax.tree.map(lambda leaf: leaf[:3], whole))
 
 
 @every_method
 def test_padding_changes_no_measure(module):
     kept = trained(module)
-    evaluate = jax.jit(kept.method.eval_step)
+    evaluate, whole = jax.jit(kept.method.eval_step), judged(module)
 
     def padded(filler):
-        rest = jax.tree.map(lambda leaf: jnp.full_like(leaf[5:], filler), kept.batch)
-        batch = jax.tree.map(lambda a, b: jnp.concatenate([a[:5], b]), kept.batch, rest)
-        size = len(kept.batch["weight"])
-        return batch | {"weight": (jnp.arange(size) < 5).astype(jnp.float32)}
+        rest = jax.tree.map(lambda leaf: jnp.full_like(leaf[5:], filler), whole)
+        batch = jax.tree.map(lambda a, b: jnp.concatenate([a[:5], b]), whole, rest)
+        return batch | {"weight": (jnp.arange(len(whole["weight"])) < 5).astype(jnp.float32)}
 
     found, other = (evaluate(kept.states[-1], padded(filler)) for filler in (0, 1))
     assert found

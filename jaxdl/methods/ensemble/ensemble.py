@@ -141,6 +141,12 @@ def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, 
     return Config(members=members, classes=classes), network, batch
 
 
+def judged(batch: dict[str, Any]) -> dict[str, Any]:
+    """Returns the images of one member as a batch to be evaluated, which all members see."""
+    one = jax.tree.map(lambda leaf: leaf[0], batch)
+    return one | {"weight": jnp.ones(len(one["label"]))}
+
+
 def member(state: TrainState, index: int) -> dict[str, Any]:
     """Returns the variables of one member's network, to use it alone or as a teacher."""
     params, statistics = jax.tree.map(lambda leaf: leaf[index], (state.params, state.extra))
