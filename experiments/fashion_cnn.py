@@ -2,54 +2,56 @@
 
 python -m experiments.fashion_cnn                                  # scikit-learn's digits, a minute
 python -m experiments.fashion_cnn --dataset fashion_mnist
+
+Measured with the second on Fashion-MNIST's own test part, last step: 93.43 +- 0.29 % (3 seeds, two
+of them on an H100).
 """
 
 import dataclasses
 import sys
+from collections.abc import Mapping
+from typing import Any
 
-from experiments import classification
-from jaxdl.train import command
+from jaxdl.methods.supervised import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(classification.Config):
+class Config(configs.Classification):
     """A convolutional network of garments, 96,554 parameters."""
 
-    epochs: int = 20
-    """How often a training image is drawn, on average."""
-    learning_rate: float = 3e-3
-    """The largest."""
-    warmup: float = 0.1
-    """Share of the training in which the learning rate rises from 0."""
-    weight_decay: float = 0.05
-    """Share of every kernel that is taken away in a step, times the learning rate."""
-    dropout: float = 0.3
-    """Share of the units before dense layers that a training step leaves out."""
-    shift: float = 2.0
-    """Largest move of a training image, in pixels."""
-    flip: bool = True
-    """Mirror it left to right half the time."""
-    average_decay: float = 0.99
-    """Share of the averaged parameters, which are tested, that a step keeps; 0 for no average."""
+    training: configs.Training = configs.Training(
+        epochs=20, learning_rate=3e-3, warmup=0.1, weight_decay=0.05
+    )
+    layers: nets.Layers = nets.Layers(dropout=0.3)
+    method: methods.Classifier = methods.Classifier(shift=2.0, flip=True, average_decay=0.99)
+
+
+def make(config: Config, facts: Mapping[str, Any], part: str = "") -> Any:
+    """Makes the method from the options and what the data decide."""
+    from jaxdl.methods.supervised import classifier
+    from jaxdl.nn.classify import CNN
+
+    del part
+    stages, layers = ((32, 32), (64, 64)), dataclasses.asdict(config.layers)
+    network = CNN(stages, (), facts["classes"], batch_norm=True, **layers)
+    return classifier.make(
+        options.told(config.method, facts),
+        network=network,
+        optimizer=config.training.build(facts["examples"]),
+    )
+
+
+load, opened = configs.load_images, configs.open_recognizer
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    from jaxdl.nn.classify import CNN
+    from jaxdl.problems import classification
 
-    classification.run(
-        "fashion_cnn",
-        config,
-        lambda classes: CNN(
-            ((32, 32), (64, 64)),
-            (),
-            classes,
-            batch_norm=True,
-            dropout=config.dropout,
-            bfloat16=config.bfloat16,
-        ),
-        auto="fashion_mnist",
-    )
+    classification.experiment("fashion_cnn", config, make, auto="fashion_mnist")
 
 
 if __name__ == "__main__":

@@ -2,45 +2,64 @@
 
 python -m experiments.fashion_mlp                                  # scikit-learn's digits, seconds
 python -m experiments.fashion_mlp --dataset fashion_mnist
+
+Measured with the second on Fashion-MNIST's own test part, last step: 87.00 +- 1.22 % (3 seeds);
+with --epochs 20 --schedule cosine 88.37 +- 0.05 %.
 """
 
 import dataclasses
 import sys
+from collections.abc import Mapping
+from typing import Any
 
-from experiments import classification
-from jaxdl.train import command
+from jaxdl.methods.supervised import configs as methods
+from jaxdl.nn import configs as nets
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(classification.Config):
+class Config(configs.Classification):
     """The notes' perceptron of garments, 203,530 parameters; its options are the notes' too."""
 
     hidden: tuple[int, ...] = (256,)
     """Units of the hidden layers; none for softmax regression."""
-    batch: int = 64
-    """Images in a training step."""
-    optimizer: classification.Optimizer = "sgd"
-    """See jaxdl.train.optimizers."""
-    learning_rate: float = 0.1
-    """The largest."""
-    schedule: classification.Schedule = "constant"
-    """Of the learning rate: it stays, falls to 0, or goes up and down four times."""
+    training: configs.Training = configs.Training(
+        batch=64, optimizer="sgd", learning_rate=0.1, schedule="constant"
+    )
+    layers: nets.Layers = nets.Layers()
+    method: methods.Classifier = methods.Classifier()
+
+
+def make(config: Config, facts: Mapping[str, Any], part: str = "") -> Any:
+    """Makes the method from the options and what the data decide."""
+    import flax.linen as nn
+
+    from jaxdl.methods.supervised import classifier
+    from jaxdl.nn.classify import MLP
+
+    del part
+    network = MLP(
+        config.hidden,
+        facts["classes"],
+        dropout=config.layers.dropout,
+        kernel_init=nn.initializers.normal(0.01),
+    )
+    return classifier.make(
+        options.told(config.method, facts),
+        network=network,
+        optimizer=config.training.build(facts["examples"]),
+    )
+
+
+load, opened = configs.load_images, configs.open_recognizer
 
 
 def main(config: Config) -> None:
     """Runs the experiment."""
-    import flax.linen as nn
+    from jaxdl.problems import classification
 
-    from jaxdl.nn.classify import MLP
-
-    classification.run(
-        "fashion_mlp",
-        config,
-        lambda classes: MLP(
-            config.hidden, classes, dropout=config.dropout, kernel_init=nn.initializers.normal(0.01)
-        ),
-        auto="fashion_mnist",
-    )
+    classification.experiment("fashion_mlp", config, make, auto="fashion_mnist")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ python -m experiments.kfold_digits --folds 10 --hidden 16 64 256
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
-from jaxdl.train import command
+from jaxdl.train import command, options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -18,17 +19,17 @@ class Config:
     hidden: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
     """Units of the hidden layer to choose from."""
     folds: int = 5
-    """K, parts of the training images."""
+    """Parts of the training images (K)."""
     epochs: int = 20
     """How often a training image is drawn, on average."""
     batch: int = 32
     """Images in a step."""
     learning_rate: float = 3e-3
-    """Of Adam."""
+    """Learning rate of Adam."""
     seed: int = 0
     """Of the folds, the parameters and the batches."""
     workdir: Path = Path("runs/kfold_digits")
-    """Where the table and the plot go."""
+    """Where the numbers and the plot go."""
 
 
 def main(config: Config) -> None:
@@ -36,22 +37,24 @@ def main(config: Config) -> None:
     import numpy as np
 
     from jaxdl.data import folds, images
+    from jaxdl.train import run
+    from jaxdl.train.problem import Measured
     from jaxdl.train.report import Report
+    from jaxdl.train.result import metric
 
-    command.require_positive(config, "epochs", "batch", "learning_rate")
+    options.require_positive(config, "epochs", "batch", "learning_rate", "folds")
     if not config.hidden:
         raise ValueError("--hidden needs at least one number of units")
-    command.require_positive(config, "folds")
-    data = images.digits()
-    train, test = ((part["image"] / 255.0, part["label"]) for part in data.values())
-    errors = np.zeros((len(config.hidden), config.folds))
-    for row, hidden in enumerate(config.hidden):
-        for fold, (learned, held_out) in enumerate(
-            folds.k_fold(len(train[1]), config.folds, config.seed)
-        ):
-            parts = [tuple(leaf[index] for leaf in train) for index in (learned, held_out)]
-            errors[row, fold] = _error(config, hidden, *parts)
-        mean, deviation = errors[row].mean(), errors[row].std(ddof=1)
+    train, test = images.digits().values()
+    errors, metrics = np.zeros((len(config.hidden), config.folds)), {}
+    divided = list(folds.k_fold(len(train["label"]), config.folds, config.seed))
+    for own, hidden in zip(errors, config.hidden, strict=True):
+        for fold, parts in enumerate(divided):
+            learned, held_out = ({k: v[index] for k, v in train.items()} for index in parts)
+            own[fold] = _error(config, hidden, learned, held_out)
+            metrics[f"error/{hidden}/{fold}"] = metric(own[fold])
+        mean, deviation = own.mean(), own.std(ddof=1)
+        metrics[f"error/{hidden}"] = metric(mean, count=config.folds, deviation=deviation)
         print(
             f"{hidden} units: {100 * mean:.2f} ± {100 * deviation:.2f} % wrong, mean and standard "
             f"deviation of {config.folds} folds",
@@ -59,27 +62,21 @@ def main(config: Config) -> None:
         )
     best = int(errors.mean(1).argmin())
     refitted = _error(config, config.hidden[best], train, test)
-    report = Report(config.workdir)
-    report.write_json(
-        "result.json",
-        {
-            "experiment": "kfold_digits",
-            "dataset": "digits",
-            "config": dataclasses.asdict(config) | {"workdir": str(config.workdir)},
-            "errors": dict(zip(map(str, config.hidden), errors.tolist(), strict=True)),
-            "chosen": config.hidden[best],
-            "test error": refitted,
-        },
+    says = (
+        f"{config.hidden[best]} units have the lowest error of {config.folds} folds, "
+        f"{100 * errors[best].mean():.2f} %; trained on all {len(train['label'])} images, "
+        f"{100 * refitted:.2f} % of {len(test['label'])} test images are wrong"
     )
-    report.save_figure(_draw(config, errors, best, refitted), "errors.png")
-    print(
-        f"kfold_digits: {config.hidden[best]} units have the lowest error of {config.folds} folds, "
-        f"{100 * errors[best].mean():.2f} %; trained on all {len(train[1])} images, "
-        f"{100 * refitted:.2f} % of {len(test[1])} test images are wrong; see {config.workdir}"
+    metrics |= {"chosen": metric(config.hidden[best]), "test error": metric(refitted)}
+    run.finish(
+        run.Run("kfold_digits", Report(config.workdir), options.of_the_run(config), config.seed),
+        Measured(metrics, says, {"errors.png": lambda: _draw(config, errors, best, refitted)}),
+        dataset="digits",
+        protocol={"test": "the data set's own test part; folds of its training part"},
     )
 
 
-def _error(config, hidden, learned, judged):
+def _error(config: Config, hidden: int, learned: Any, judged: Any) -> float:
     """Trains on some images; returns the share of others that is wrong."""
     import jax
     import optax
@@ -88,23 +85,22 @@ def _error(config, hidden, learned, judged):
     from jaxdl.nn.classify import MLP
     from jaxdl.train.step import compile_step
 
-    settings, network = classifier.Config(), MLP((hidden,))
     optimizer = optax.adam(config.learning_rate)
-    method = classifier.make(settings, network=network, optimizer=optimizer)
+    method = classifier.make(classifier.Config(), network=MLP((hidden,)), optimizer=optimizer)
 
     def sample(key, part):
-        index = jax.random.randint(key, (config.batch,), 0, len(part[1]))
-        return {"image": part[0][index], "label": part[1][index]}
+        index = jax.random.randint(key, (config.batch,), 0, len(part["label"]))
+        return {name: leaf[index] for name, leaf in part.items()}
 
-    part = jax.device_put(learned)
-    steps = max(config.epochs * len(learned[1]) // config.batch, 1)
+    part = jax.device_put({**learned, "image": learned["image"] / 255.0})
+    steps = max(config.epochs * len(learned["label"]) // config.batch, 1)
     step = compile_step(method.train_step, sample=sample, steps_per_call=steps)
-    state, _ = step(method.init(jax.random.key(config.seed), {"image": part[0][:1]}), part)
-    logits = classifier.predict(settings, network, state, judged[0])
-    return float((logits.argmax(-1) != judged[1]).mean())
+    state, _ = step(method.init(jax.random.key(config.seed), {"image": part["image"][:1]}), part)
+    logits = method.predict(state, {"image": judged["image"] / 255.0})["logits"]
+    return float((logits.argmax(-1) != judged["label"]).mean())
 
 
-def _draw(config, errors, best, refitted):
+def _draw(config: Config, errors: Any, best: int, refitted: float) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3.6), layout="constrained")

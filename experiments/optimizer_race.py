@@ -2,6 +2,8 @@
 
 python -m experiments.optimizer_race                    # scikit-learn's digits, minutes
 python -m experiments.optimizer_race --optimizers sgd adam adabound
+
+It is longer than others: a race is no run that is trained in a folder, and of no use elsewhere.
 """
 
 import dataclasses
@@ -9,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments import classification
-from jaxdl.train import command
+from jaxdl.problems import configs
+from jaxdl.train import command, options
 
 RATES = tuple(10 ** (exponent / 2) for exponent in range(-8, 2))
 START = (-1.5, 2.0)
@@ -20,7 +22,7 @@ START = (-1.5, 2.0)
 class Config:
     """Each optimizer with the best of ten rates, on a perceptron of digits and on Rosenbrock's."""
 
-    optimizers: tuple[classification.Optimizer, ...] = ()
+    optimizers: tuple[configs.Optimizer, ...] = ()
     """Which take part; by default all."""
     hidden: int = 64
     """Units of the perceptron's hidden layer."""
@@ -29,9 +31,9 @@ class Config:
     batch: int = 64
     """Images in a step."""
     seeds: int = 3
-    """Of the parameters and the batches; the rate is chosen on validation images."""
+    """How many seeds of the parameters and the batches; the rate is chosen on validation images."""
     rosenbrock_steps: int = 2000
-    """Steps in the valley."""
+    """Steps in Rosenbrock's valley."""
     workdir: Path = Path("runs/optimizer_race")
     """Where the table and the plot go."""
 
@@ -41,13 +43,18 @@ def main(config: Config) -> None:
     import jax
     import numpy as np
 
+    from jaxdl.train import run
     from jaxdl.train.optimizers import OPTIMIZERS
+    from jaxdl.train.problem import Measured
     from jaxdl.train.report import Report
+    from jaxdl.train.result import metric
 
-    command.require_positive(config, "hidden", "steps", "batch", "seeds", "rosenbrock_steps")
+    positive = ("hidden", "steps", "batch", "seeds", "rosenbrock_steps")
+    options.require_positive(config, *positive)
     report = Report(config.workdir)
     task = _digits(config)
     found: dict[str, dict[str, Any]] = {}
+    metrics: dict[str, Any] = {}
     for name in config.optimizers or OPTIMIZERS:
         losses, valid, test = (np.asarray(leaf, np.float64) for leaf in task(name))
         # A rate at which some seed diverged has no validation accuracy.
@@ -56,47 +63,45 @@ def main(config: Config) -> None:
         path = np.asarray(jax.jit(_valley, static_argnums=(0, 1))(name, config.rosenbrock_steps))
         distance = np.hypot(*(path[:, -1] - 1).T)
         nearest = int(np.where(np.isfinite(distance), distance, np.inf).argmin())
-        found[name] = {
+        row = {
             "rate": RATES[best],
             "test accuracy": test[best].mean(),
-            "deviation": test[best].std(ddof=1) if config.seeds > 1 else 0.0,
             "validation accuracy": valid[best].mean(),
-            "training loss": losses[best].mean(0),
             "valley rate": RATES[nearest],
             "valley distance": float(distance[nearest]),
+        }
+        deviation = test[best].std(ddof=1) if config.seeds > 1 else 0.0
+        metrics |= {f"{name}/{key}": metric(value) for key, value in row.items()}
+        metrics[f"{name}/test accuracy"] |= {"count": config.seeds, "deviation": deviation}
+        found[name] = row | {
+            "deviation": deviation,
+            "training loss": losses[best].mean(0),
             "valley path": path[nearest],
         }
-        row = found[name]
         print(
-            f"{name}: {100 * row['test accuracy']:.2f} ± {100 * row['deviation']:.2f} % at "
-            f"{row['rate']:.2g}; {row['valley distance']:.2g} from the valley's end",
+            f"{name}: {_accuracy(found[name])} at {row['rate']:.2g}; "
+            f"{row['valley distance']:.2g} from the valley's end",
             flush=True,
         )
     report.write_text("table.md", _table(config, found))
-    report.save_figure(_draw(found), "race.png")
-    report.write_json(
-        "result.json",
-        {
-            "experiment": "optimizer_race",
-            "dataset": "digits",
-            "config": dataclasses.asdict(config) | {"workdir": str(config.workdir)},
-            "protocol": "rate of the highest mean validation accuracy; test at the last step",
-            "optimizers": {
-                name: {k: v for k, v in row.items() if not isinstance(v, np.ndarray)}
-                for name, row in found.items()
-            },
-        },
-    )
     first = max(found, key=lambda name: found[name]["test accuracy"])
-    row = found[first]
-    print(
-        f"optimizer_race: {first} is first of {len(found)} with "
-        f"{100 * row['test accuracy']:.2f} ± {100 * row['deviation']:.2f} % (standard deviation "
-        f"of {config.seeds} seeds, 360 test digits, {config.steps} steps); see {config.workdir}"
+    says = (
+        f"{first} is first of {len(found)} with {_accuracy(found[first])} (standard deviation of "
+        f"{config.seeds} seeds, 360 test digits, {config.steps} steps)"
+    )
+    run.finish(
+        run.Run("optimizer_race", report, options.of_the_run(config), seed=0),
+        Measured(metrics, says, {"race.png": lambda: _draw(found)}),
+        dataset="digits",
+        protocol={"test": "rate of the highest mean validation accuracy; test at the last step"},
     )
 
 
-def _digits(config):
+def _accuracy(row: dict[str, Any]) -> str:
+    return f"{100 * row['test accuracy']:.2f} ± {100 * row['deviation']:.2f} %"
+
+
+def _digits(config: Config) -> Any:
     """Returns `name -> (losses [rates, seeds, steps], accuracies of validation and of test)`."""
     import jax
     import jax.numpy as jnp
@@ -107,35 +112,33 @@ def _digits(config):
     from jaxdl.train.optimizers import build
     from jaxdl.train.state import step_key
 
-    data = images.digits()
-    learned, held_out = folds.holdout(len(data["train"]["label"]), 0.2, 0)
-    every, label = data["train"]["image"] / 255.0, data["train"]["label"]
-    parts = {"train": learned, "valid": held_out}
-    parts = {name: (jnp.asarray(every[i]), jnp.asarray(label[i])) for name, i in parts.items()}
-    parts["test"] = (jnp.asarray(data["test"]["image"] / 255.0), jnp.asarray(data["test"]["label"]))
-    settings = classifier.Config()
-    network = MLP((config.hidden,))
+    train, test = (
+        {"image": jnp.asarray(part["image"] / 255.0), "label": jnp.asarray(part["label"])}
+        for part in images.digits().values()
+    )
+    learned, held_out = folds.holdout(len(train["label"]), 0.2, 0)
+    learned, valid = (
+        {k: leaf[index] for k, leaf in train.items()} for index in (learned, held_out)
+    )
 
     def one(name, rate, seed):
-        method = classifier.make(settings, network=network, optimizer=build(name, rate))
+        network, optimizer = MLP((config.hidden,)), build(name, rate)
+        method = classifier.make(classifier.Config(), network=network, optimizer=optimizer)
 
         def step(state, _):
-            shown, label = parts["train"]
-            index = jax.random.randint(step_key(state, 1), (config.batch,), 0, len(label))
-            state, metrics = method.train_step(
-                state, {"image": shown[index], "label": label[index]}
+            index = jax.random.randint(
+                step_key(state, 1), (config.batch,), 0, len(learned["label"])
             )
+            state, metrics = method.train_step(state, {k: v[index] for k, v in learned.items()})
             return state, metrics["loss"]
 
-        state = method.init(jax.random.key(seed), {"image": parts["train"][0][:1]})
+        state = method.init(jax.random.key(seed), {"image": learned["image"][:1]})
         state, losses = jax.lax.scan(step, state, length=config.steps)
 
         def accuracy(part):
-            shown, label = parts[part]
-            found = classifier.predict(settings, network, state, shown).argmax(-1)
-            return (found == label).mean()
+            return (method.predict(state, part)["logits"].argmax(-1) == part["label"]).mean()
 
-        return losses, accuracy("valid"), accuracy("test")
+        return losses, accuracy(valid), accuracy(test)
 
     def race(name):
         over_seeds = jax.vmap(lambda rate, seed: one(name, rate, seed), (None, 0))
@@ -145,38 +148,21 @@ def _digits(config):
     return jax.jit(race, static_argnums=0)
 
 
-def _valley(name, steps):
+def _valley(name: str, steps: int) -> Any:
     """Returns the ways from `START` with each rate, [rates, steps + 1, 2]."""
     import jax
     import jax.numpy as jnp
-    import optax
 
-    from jaxdl.train.optimizers import build
-
-    start = jnp.array(START)
+    from jaxdl.ops.landscapes import rosenbrock
+    from jaxdl.train.optimizers import build, descend
 
     def one(rate):
-        optimizer = build(name, rate)
-
-        def step(carry, _):
-            place, state = carry
-            change, state = optimizer.update(jax.grad(rosenbrock)(place), state, place)
-            place = optax.apply_updates(place, change)
-            return (place, state), place
-
-        _, path = jax.lax.scan(step, (start, optimizer.init(start)), length=steps)
-        return jnp.concatenate([start[None], path])
+        return descend(rosenbrock, jnp.array(START), build(name, rate), steps)
 
     return jax.vmap(one)(jnp.array(RATES))
 
 
-def rosenbrock(place: Any) -> Any:
-    """Returns (1 - x)^2 + 100 (y - x^2)^2 of a place [2]; its minimum is 0 at (1, 1)."""
-    x, y = place
-    return (1 - x) ** 2 + 100 * (y - x * x) ** 2
-
-
-def _table(config, found):
+def _table(config: Config, found: Any) -> str:
     lines = [
         f"Test accuracy on 360 of scikit-learn's digits after {config.steps} steps of "
         f"{config.batch} images, mean ± standard deviation of {config.seeds} seeds, with the rate "
@@ -195,9 +181,11 @@ def _table(config, found):
     return "\n".join(lines) + "\n"
 
 
-def _draw(found):
+def _draw(found: Any) -> Any:
     import numpy as np
     from matplotlib.figure import Figure
+
+    from jaxdl.ops.landscapes import rosenbrock
 
     figure = Figure(figsize=(12, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)

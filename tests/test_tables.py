@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments import tables
-from jaxdl.train import command, result, result_older
+from experiments import tables as experiment
+from jaxdl.train import command, result, result_older, tables
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = sorted((ROOT / "results").glob("**/result*.json"))
 
 
 def run(root, *argv):
-    return command.run(tables.main, tables.Config, argv=("--root", str(root), *argv))
+    return command.run(experiment.main, experiment.Config, argv=("--root", str(root), *argv))
 
 
 def test_the_pages_show_what_the_files_say():

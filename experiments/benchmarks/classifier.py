@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -63,9 +62,7 @@ def jax_step(
     )
     data = jax.device_put({"image": images, "label": labels})
     params = network.init(jax.random.key(0), data["image"])["params"]
-    state = TrainState(
-        jnp.zeros((), jnp.int32), params, optimizer.init(params), (), jax.random.key(0)
-    )
+    state = TrainState.start(params, optimizer, (), jax.random.key(0))
 
     def run():
         nonlocal state

@@ -24,7 +24,7 @@ from typing import Any
 
 from experiments.benchmarks import timing
 from experiments.benchmarks.contenders import torch_is_installed, use_float32
-from jaxdl.train import command
+from jaxdl.train import command, options
 
 TEMPERATURE, HARD = 4.0, 0.1
 Run = Callable[[], float]
@@ -53,7 +53,7 @@ def main(config: Config) -> None:
     from jaxdl.nn.classify import CNN, MLP
     from jaxdl.train.report import Report
 
-    command.require_positive(config, "batch", "rounds", "steps")
+    options.require_positive(config, "batch", "rounds", "steps")
     use_float32()
     report = Report(config.workdir)
     settings = {

@@ -82,6 +82,8 @@ class CNN(nn.Module):
     """Share of the inputs of each dense layer that a training step leaves out."""
     bfloat16: bool = False
     """Round what convolutions multiply to bfloat16."""
+    axis_name: str | None = None
+    """The mapped axis over which batch normalisation takes its statistics, see `BatchNorm`."""
 
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
@@ -91,7 +93,8 @@ class CNN(nn.Module):
             for index, channels in enumerate(stage):
                 images = conv(channels, max_pool=2 if index == len(stage) - 1 else 1)(images)
                 if self.batch_norm:
-                    images = BatchNorm(momentum=0.9)(images, use_running_average=not train)
+                    normalise = BatchNorm(momentum=0.9, axis_name=self.axis_name)
+                    images = normalise(images, use_running_average=not train)
                 if self.activate:
                     images = nn.relu(images)
         hidden = images.reshape(len(images), -1)

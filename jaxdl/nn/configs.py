@@ -84,3 +84,13 @@ class AdversarialNetworks:
             gan.Generator(size, channels, self.features, classes),
             gan.Discriminator(self.features, self.normalisation, classes),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layers:
+    """What the networks that classify images have in common."""
+
+    dropout: float = 0.0
+    """Share of the units before dense layers that a training step leaves out."""
+    bfloat16: bool = False
+    """Round what convolutions multiply to bfloat16."""

@@ -26,6 +26,8 @@ class BatchNorm(nn.Module):
     """Added to the variance."""
     scale_init: nn.initializers.Initializer = nn.initializers.ones
     """Initializer of the scale, [C]."""
+    axis_name: str | None = None
+    """The mapped axis whose devices share the statistics, inside `pmap` or `shard_map`."""
 
     @nn.compact
     def __call__(
@@ -51,8 +53,10 @@ class BatchNorm(nn.Module):
         if use_running_average:
             mean, var = running_mean.value, running_var.value
         else:
-            mean = rows.mean(0)
-            var = (rows * rows).mean(0) - mean * mean
+            mean, square = rows.mean(0), (rows * rows).mean(0)
+            if self.axis_name is not None and not self.is_initializing():
+                mean, square = jax.lax.pmean((mean, square), self.axis_name)
+            var = square - mean * mean
             var = jnp.where(var > 0, var, 0)  # the gradient of a maximum is less sure, see `pool`
             if self.is_mutable_collection("batch_stats") and not self.is_initializing():
                 keep = self.momentum if momentum is None else momentum

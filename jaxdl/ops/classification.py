@@ -6,11 +6,14 @@ gives only for all examples together.
 Shapes: B examples, A classes, N bins.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import chex
 import jax
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import softmax
 
 
 def precision_recall_f1(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -85,3 +88,29 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = 15
         return np.bincount(place, values, minlength=bins) / np.maximum(count, 1)
 
     return Reliability(mean(confidence), mean(right), count)
+
+
+def raised_biases(log_probability: np.ndarray, shares: Mapping[int, float]) -> np.ndarray:
+    """Returns what to add to the logits so that some classes are said as often as they should be.
+
+    Classes that a network never saw are, as Hinton et al. (2015, section 3) found, known to it from
+    its teacher, but for their biases. No labels are looked at.
+
+    Args:
+      log_probability: [B, A], of images in which the classes have those shares.
+      shares: by class, what its mean probability is to be, in (0, 1).
+
+    Returns:
+      [A], 0 for all other classes.
+    """
+    raised = np.zeros(log_probability.shape[-1])
+    for _ in range(5 if len(shares) > 1 else 1):  # each depends on the others
+        for index, wanted in shares.items():
+
+            def excess(value, which=index, wanted=wanted):
+                trial = raised.copy()
+                trial[which] = value
+                return softmax(log_probability + trial, -1)[:, which].mean() - wanted
+
+            raised[index] = brentq(excess, -50, 50)
+    return raised

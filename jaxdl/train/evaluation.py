@@ -1,6 +1,6 @@
 """Evaluation over sampled examples, exact for any number of them and any number of devices."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -67,6 +67,26 @@ def compile_evaluation(
     return evaluate
 
 
+def sum_batches(
+    measure: Callable[[Any], dict[str, Moments]], examples: Any, size: int
+) -> dict[str, Moments]:
+    """Measures any number of examples with one program, exactly.
+
+    Args:
+      measure: a compiled function of a dict of arrays [size, ...] with their `weight`, [size].
+      examples: dict of arrays [n, ...], n at least 1.
+      size: of a batch; the last one is filled up with examples that do not count.
+
+    Returns:
+      Moments over the n examples, summed on the host in float64.
+    """
+    parts = []
+    for batch, here in _batches(examples, size):
+        moments = measure(batch | {"weight": (np.arange(size) < here).astype(np.float32)})
+        parts.append(jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), moments))
+    return jax.tree.map(lambda *leaves: sum(leaves), *parts)
+
+
 def map_batches(function: Callable[[Any], Any], examples: Any, size: int) -> Any:
     """Applies a compiled function to any number of examples with one program.
 
@@ -79,6 +99,14 @@ def map_batches(function: Callable[[Any], Any], examples: Any, size: int) -> Any
       The function's pytree of NumPy arrays with the first axis n.
     """
     found = []
+    for batch, here in _batches(examples, size):
+        outputs = jax.device_get(function(batch))
+        found.append(jax.tree.map(lambda leaf, n=here: leaf[:n], outputs))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *found)
+
+
+def _batches(examples: Any, size: int) -> Iterator[tuple[Any, int]]:
+    """Yields batches of one size, and how many examples of each are not there to fill it up."""
     count = len(jax.tree.leaves(examples)[0])
     for first in range(0, count, size):
         here = min(size, count - first)
@@ -87,6 +115,4 @@ def map_batches(function: Callable[[Any], Any], examples: Any, size: int) -> Any
             some = np.asarray(leaf[first : first + here])
             return np.concatenate([some, np.repeat(some[:1], size - here, 0)])
 
-        outputs = jax.device_get(function(jax.tree.map(part, examples)))
-        found.append(jax.tree.map(lambda leaf, n=here: leaf[:n], outputs))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *found)
+        yield jax.tree.map(part, examples), here

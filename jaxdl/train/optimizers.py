@@ -223,6 +223,24 @@ def build(
     return optax.chain(*parts)
 
 
+def descend(
+    function: Callable[[jax.Array], jax.Array],
+    start: jax.Array,
+    optimizer: optax.GradientTransformation,
+    steps: int,
+) -> jax.Array:
+    """Returns the way down a function, [steps + 1, ...], from the start, [...]."""
+
+    def step(carry, _):
+        place, state = carry
+        change, state = optimizer.update(jax.grad(function)(place), state, place)
+        place = optax.apply_updates(place, change)
+        return (place, state), place
+
+    _, path = jax.lax.scan(step, (start, optimizer.init(start)), length=steps)
+    return jnp.concatenate([start[None], path])
+
+
 def _decay(rate: Any, share: float) -> optax.GradientTransformation:
     kernels = optax.chain(
         optax.add_decayed_weights(share, lambda params: jax.tree.map(lambda p: p.ndim > 1, params)),

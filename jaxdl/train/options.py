@@ -153,6 +153,11 @@ def switches(config: Any, *others: str) -> list[str]:
     ]
 
 
+def folder_of(part: str) -> str:
+    """Returns the name of the folder of a part of a run: `_` for spaces, and no commas."""
+    return part.replace(",", "").replace(" ", "_")
+
+
 def _options(config: Any) -> list[dataclasses.Field]:
     hints = typing.get_type_hints(type(config), include_extras=True)
     marker = typing.get_args(Fact[int])[1:]

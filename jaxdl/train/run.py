@@ -5,11 +5,11 @@ model.json      what is needed, besides them, to make the trained method again w
 and what `jaxdl.train.report` and `jaxdl.train.checkpoint` say.
 """
 
-import importlib
 import importlib.util
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +24,7 @@ from jaxdl.train.checkpoint import Checkpoints
 from jaxdl.train.digest import digest
 from jaxdl.train.evaluation import map_batches
 from jaxdl.train.loop import fit
-from jaxdl.train.options import Pace
+from jaxdl.train.options import Pace, folder_of
 from jaxdl.train.problem import Measured, Problem
 from jaxdl.train.report import Report
 from jaxdl.train.state import Method, TrainState
@@ -43,20 +43,25 @@ class Run(NamedTuple):
     """Those that define it, a flat JSON object."""
     seed: int
     """Of the parameters and the batches."""
+    whole: Mapping[str, Any] | None = None
+    """Of a part, the options of the whole experiment."""
 
-    def part(self, name: str, options: Mapping[str, Any] | None = None) -> "Run":
+    def part(
+        self, name: str, options: Mapping[str, Any] | None = None, *, folder: str | None = None
+    ) -> "Run":
         """Returns a training of its own in a folder within this one.
 
         Args:
-          name: what a person calls it; its folder has `_` for spaces and no commas.
+          name: what a person calls it.
           options: that define it; None for those of the whole.
+          folder: its name; None for what `jaxdl.train.options.folder_of` says.
         """
-        folder = name.replace(",", "").replace(" ", "_")
         return Run(
             f"{self.experiment.partition(', ')[0]}, {name}",
-            Report(self.report.workdir / folder),
+            Report(self.report.workdir / (folder or folder_of(name))),
             self.options if options is None else options,
             self.seed,
+            self.options,
         )
 
 
@@ -108,7 +113,7 @@ def train(
     model = {
         "experiment": experiment,
         "part": part,
-        "config": run.options,
+        "config": run.options if run.whole is None else run.whole,
         "facts": dict(problem.facts),
         "protocol": protocol,
         "batch": jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", batch),
@@ -280,7 +285,12 @@ class Trained:
         Args:
           path: of the file.
           inputs: examples of `apply`'s argument, for their types and shapes.
+
+        Raises:
+          ValueError: flatbuffers, in which JAX writes it, is not installed.
         """
+        if not importlib.util.find_spec("flatbuffers"):
+            raise ValueError("exporting needs a package more: pip install flatbuffers")
         function = jax.jit(lambda inputs: self.method.predict(self.state, inputs))
         try:
             (examples,) = jax.export.symbolic_shape("examples")
@@ -374,43 +384,48 @@ def restore(
 
 
 def _model(report: Report) -> dict[str, Any]:
-    def read(folder, name):
-        try:
-            found = json.loads((folder / name).read_text())
-        except (OSError, ValueError):
-            return None
-        return found if isinstance(found, dict) else None
-
     workdir = report.workdir
-    if model := read(workdir, "model.json"):
+    if model := _read(workdir / "model.json"):
         return model
-    finished = None
-    # Before there was model.json, a part left this to the folders above it.
-    for folder in (workdir, *workdir.parents[:2]):
-        finished = finished or read(folder, "result.json")
-        if config := read(folder, "config.json"):
-            break
-    if not config or not finished or "experiment" not in finished:
-        raise ValueError(f"{workdir} has no finished run")
-    experiment, _, part = finished["experiment"].partition(", ")
-    if folder != workdir:
-        part = workdir.relative_to(folder).as_posix()
-    return {"experiment": experiment, "part": part, "config": config, "facts": None}
+    # Before there was model.json, the options of the whole were in a folder above its parts.
+    own, config = _read(workdir / "result.json"), _read(workdir / "config.json")
+    experiment, _, part = str((own or {}).get("experiment", "")).partition(", ")
+    if experiment and config and not part:
+        return {"experiment": experiment, "part": "", "config": config, "facts": None}
+    for folder in workdir.parents[:2]:
+        whole, config = _read(folder / "result.json"), _read(folder / "config.json")
+        if config and whole and "experiment" in whole:
+            part = part or workdir.relative_to(folder).as_posix()
+            name = whole["experiment"]
+            return {"experiment": name, "part": part, "config": config, "facts": None}
+    raise ValueError(f"{workdir} has no finished run")
+
+
+def _read(path: Any) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _module(name: str, folder: Any) -> ModuleType:
+    """Imports an experiment of the clone that jaxdl is in, wherever Python was started."""
+    path = Path(__file__).parents[2] / "experiments" / f"{name}.py"
     # A folder may be a stranger's: it can choose among experiments, and import nothing else.
-    if not re.fullmatch(r"[a-z0-9_]+", name) or not importlib.util.find_spec("experiments"):
-        found = None
-    else:
-        found = importlib.util.find_spec(f"experiments.{name}")
-    module = importlib.import_module(f"experiments.{name}") if found else None
-    if not hasattr(module, "opened"):
-        raise ValueError(
-            f"{folder} was made by experiments.{name}, which cannot be imported here, or makes "
-            "nothing to open: put jaxdl's clone on PYTHONPATH, or export the prediction there"
-        )
-    return module  # type: ignore[return-value]
+    if re.fullmatch(r"[a-z0-9_]+", str(name)) and path.is_file():
+        module = sys.modules.get(f"experiments.{name}")
+        spec = importlib.util.spec_from_file_location(f"experiments.{name}", path)
+        if module is None and spec and spec.loader:
+            # Python looks for a class's module to know the types of its fields.
+            module = sys.modules[f"experiments.{name}"] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        if module is not None and hasattr(module, "opened"):
+            return module
+    raise ValueError(
+        f"{folder} was made by experiments.{name}, which is not beside jaxdl here or makes nothing "
+        "to open: install jaxdl from a clone (pip install -e), or export the prediction there"
+    )
 
 
 def _shape(text: str) -> jax.ShapeDtypeStruct:

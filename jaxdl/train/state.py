@@ -32,7 +32,12 @@ class TrainState(NamedTuple):
           extra: see the field.
           key: a typed PRNG key, from which all random numbers of the training follow.
         """
-        return cls(jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, key)
+        # A step makes weak types strong: it would be compiled a second time for its own result.
+        params, extra = jax.tree.map(_strong, (params, extra))
+        # Copies: a compiled step is given the state's arrays, each once, and L-BFGS keeps the
+        # parameters too.
+        opt_state = jax.tree.map(jnp.array, optimizer.init(params))
+        return cls(jnp.zeros((), jnp.int32), params, opt_state, extra, key)
 
 
 class Method(NamedTuple):
@@ -50,6 +55,10 @@ class Method(NamedTuple):
     batch's `weight` [B]: 0 for padding."""
     protocol: Mapping[str, Any] = MappingProxyType({})
     """What must be named beside a figure of this method, as a JSON object."""
+
+
+def _strong(leaf: jax.Array) -> jax.Array:
+    return leaf if is_key(leaf) else jax.lax.convert_element_type(leaf, leaf.dtype)
 
 
 def step_key(state: TrainState, purpose: int) -> jax.Array:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from experiments import (
-    classification_pictures,
     cluttered_mnist_stn,
     diagnose,
     fashion_cnn,
@@ -16,7 +15,9 @@ from experiments import (
     mnist_mlp,
     optimizer_race,
 )
+from jaxdl.data import images
 from jaxdl.train import command
+from jaxdl.train import run as runs
 from jaxdl.train.report import Report
 
 SHORT = ("--epochs", "6", "--learning-rate", "0.05", "--hidden", "64", "--size", "8")
@@ -60,6 +61,22 @@ def test_two_runs_are_the_same(finished, tmp_path):
     assert digests[0] == digests[1]
 
 
+def test_a_finished_run_predicts(finished):
+    trained = runs.restore(finished)
+    test = images.digits()["test"]
+    probability = trained.predict(test["image"])
+    assert probability.shape == (360, 10)
+    np.testing.assert_allclose(probability.sum(-1), 1, rtol=1e-5)
+    accuracy = (probability.argmax(-1) == test["label"]).mean()
+    metrics = json.loads((finished / "result.json").read_text())["metrics"]
+    assert accuracy == pytest.approx(metrics["accuracy"]["mean"])
+    # As numbers from 0 to 1, without an axis of channels, and only a few.
+    few = trained.predict(test["image"][:3, ..., 0] / 255.0)
+    np.testing.assert_allclose(few, probability[:3], rtol=1e-4, atol=1e-6)
+    with pytest.raises(ValueError, match=r"images \[n, 8, 8, 1\], got \[1, 8, 8, 3\]"):
+        trained.predict(np.zeros((1, 8, 8, 3), np.uint8))
+
+
 def test_early_stopping(tmp_path):
     argv = ("--epochs", "50", "--learning-rate", "0.5", "--patience", "2", "--size", "8")
     assert run(fashion_mlp, *argv, "--workdir", str(tmp_path)) == 0
@@ -94,8 +111,12 @@ def test_k_folds_choose_and_refit(tmp_path, capsys):
     argv = ("--hidden", "2", "24", "--folds", "2", "--epochs", "8", "--workdir", str(tmp_path))
     assert run(kfold_digits, *argv) == 0
     result = json.loads((tmp_path / "result.json").read_text())
-    assert result["chosen"] == 24
-    assert np.mean(result["errors"]["24"]) < np.mean(result["errors"]["2"])
+    metrics = result["metrics"]
+    assert metrics["chosen"]["mean"] == 24
+    assert metrics["error/24"]["mean"] < metrics["error/2"]["mean"]
+    folds = [metrics[f"error/24/{fold}"]["mean"] for fold in range(2)]
+    assert metrics["error/24"]["mean"] == pytest.approx(np.mean(folds))
+    assert metrics["error/24"]["deviation"] == pytest.approx(np.std(folds, ddof=1))
     assert (tmp_path / "errors.png").exists()
     assert "24 units have the lowest error" in capsys.readouterr().out.splitlines()[-1]
 
@@ -105,18 +126,14 @@ def test_a_race_has_a_table_and_a_plot(tmp_path):
     argv += ("--rosenbrock-steps", "100", "--workdir", str(tmp_path))
     assert run(optimizer_race, *argv) == 0
     result = json.loads((tmp_path / "result.json").read_text())
-    assert set(result["optimizers"]) == {"sgd", "swats"}
-    for row in result["optimizers"].values():
-        assert row["rate"] in optimizer_race.RATES
-        assert row["valley distance"] < np.hypot(2.5, 1)
+    metrics = {name: value["mean"] for name, value in result["metrics"].items()}
+    assert {name.split("/")[0] for name in metrics} == {"sgd", "swats"}
+    for name in ("sgd", "swats"):
+        assert metrics[f"{name}/rate"] in optimizer_race.RATES
+        assert metrics[f"{name}/valley distance"] < np.hypot(2.5, 1)
+    assert result["metrics"]["sgd/test accuracy"]["count"] == 2
     assert (tmp_path / "table.md").read_text().count("\n| s") == 2
     assert (tmp_path / "race.png").exists()
-
-
-def test_rosenbrocks_valley():
-    assert optimizer_race.rosenbrock((1.0, 1.0)) == 0
-    assert optimizer_race.rosenbrock((-1.0, 1.0)) == 4
-    assert optimizer_race.rosenbrock((0.0, 1.0)) == 101
 
 
 def test_a_diagnosis_of_a_run(finished, capsys):
@@ -145,13 +162,3 @@ def test_mistakes_are_one_sentence(module, argv, message, tmp_path, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
-
-
-def test_the_worst_mistakes_come_first():
-    images = np.zeros((3, 4, 4, 1), np.uint8)
-    probability = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
-    figure = classification_pictures.draw_mistakes(
-        images, probability, np.array([1, 1, 1]), ["bag", "coat"]
-    )
-    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
-    assert titles == ["coat,\nnot bag (90 %)", "coat,\nnot bag (60 %)"]

@@ -2,18 +2,18 @@
 
 import json
 
-import numpy as np
 import pytest
-from scipy.special import softmax
 
-from experiments import distillation, mnist_distill, mnist_distill_omitted_3
-from jaxdl.train import command
+from experiments import mnist_distill, mnist_distill_omitted_3
+from jaxdl.data import images
+from jaxdl.train import command, result
+from jaxdl.train import run as runs
 
 SHORT = ("--teacher-epochs", "4", "--epochs", "3", "--teacher-hidden", "64")
 
 
 def run(module, *argv):
-    return command.run(module.main, module.Config, mnist_distill.PRESETS, argv=argv)
+    return command.run(module.main, module.Config, module.PRESETS, argv=argv)
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,11 @@ def finished(tmp_path_factory):
 
 
 def test_all_are_compared(finished):
-    result = json.loads((finished / "result.json").read_text())
+    found = result.read(finished / "result.json")
     networks = ("distilled", "distilled, biases raised", "student alone", "teacher")
-    assert {name.split("/")[0] for name in result["metrics"]} == {*networks}
-    assert result["protocol"]["classes that the student never saw"] == [3]
-    recall = {name: result["metrics"][f"{name}/recall/3"]["mean"] for name in networks}
+    assert {name.split("/")[0] for name in found["metrics"]} == {*networks}
+    assert found["protocol"]["classes that the student never saw"] == [3]
+    recall = {name: found["metrics"][f"{name}/recall/3"]["mean"] for name in networks}
     # What was never seen is said less often than it should be, until its bias is raised.
     assert 0 < recall["distilled"] < recall["student alone"]
     assert recall["distilled, biases raised"] > recall["distilled"]
@@ -36,14 +36,26 @@ def test_all_are_compared(finished):
         assert (finished / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_biases_are_raised_to_the_share_of_the_labels():
-    rng = np.random.default_rng(0)
-    log_probability = np.log(softmax(rng.normal(size=(200, 4)) - [0, 0, 5, 4], -1))
-    parts = {"train": (None, np.repeat([0, 1, 2, 3], [10, 20, 30, 40]))}
-    raised = distillation._raised(log_probability, parts, (2, 3))
-    assert (raised[:2] == 0).all()
-    shares = softmax(log_probability + raised, -1).mean(0)
-    np.testing.assert_allclose(shares[2:], [0.3, 0.4], atol=1e-3)
+def test_a_student_and_its_teacher_are_opened_again(finished):
+    metrics = result.read(finished / "result.json")["metrics"]
+    test = images.digits()["test"]
+    for folder, name in (("", "distilled"), ("teacher", "teacher"), ("alone", "student alone")):
+        found = runs.restore(finished / folder).predict(test["image"]).argmax(-1)
+        right = (found == test["label"]).mean()
+        assert right == pytest.approx(metrics[f"{name}/accuracy"]["mean"]), name
+
+
+def test_features_are_learned_within_the_step(tmp_path):
+    argv = ("--teacher-epochs", "1", "--epochs", "2", "--teacher-hidden", "16")
+    argv += ("--feature-loss", "hint", "--feature-weight", "0.5", "--workdir", str(tmp_path))
+    assert run(mnist_distill, *argv) == 0
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["feature_loss"] for row in rows if row["split"] == "train"]
+    assert losses[-1] < losses[0]
+    assert not (tmp_path / "teacher_logits").exists()
+    trained = runs.restore(tmp_path)
+    assert "regressor" in trained.state.params
+    assert trained.predict(images.digits()["test"]["image"][:3]).shape == (3, 10)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +63,7 @@ def test_biases_are_raised_to_the_share_of_the_labels():
     [
         (("--omit", "12"), "--omit names classes that are not there: [12]"),
         (("--temperature", "0"), "temperature"),
+        (("--feature-loss", "attention"), "attention is compared of maps"),
         (("--epochs", "0"), "--epochs must be positive"),
     ],
 )

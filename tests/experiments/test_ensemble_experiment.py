@@ -3,7 +3,8 @@ import json
 import pytest
 
 from experiments import fashion_ensemble
-from jaxdl.train import command
+from jaxdl.data import images
+from jaxdl.train import command, run
 
 
 @pytest.mark.slow
@@ -22,5 +23,13 @@ def test_members_an_ensemble_and_one_that_learned_from_it(tmp_path, capsys):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     assert "| ensemble, majority | " in (tmp_path / "table.md").read_text()
     assert capsys.readouterr().out.splitlines()[-1].startswith("fashion_ensemble: a member")
+    trained = run.restore(tmp_path)
+    test = images.digits()["test"]
+    right = (trained.predict(test["image"]).argmax(-1) == test["label"]).mean()
+    assert right == pytest.approx(metrics["ensemble/accuracy"]["mean"])
+    one = run.restore(tmp_path / "distilled").predict(test["image"]).argmax(-1)
+    assert (one == test["label"]).mean() == pytest.approx(
+        metrics["distilled into one/accuracy"]["mean"]
+    )
     assert command.run(module.main, module.Config, argv=("--members", "1", *argv[2:])) == 2
     assert "--workdir" in capsys.readouterr().err

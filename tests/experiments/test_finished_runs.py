@@ -1,8 +1,12 @@
 """What a finished run is good for: Lake's trials, and a folder of one's own images."""
 
 import json
+import re
+import shutil
 import zipfile
+from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,7 +19,7 @@ from experiments import (
 )
 from jaxdl.data import characters, glyphs, lake
 from jaxdl.problems import episodes
-from jaxdl.train import command
+from jaxdl.train import command, run
 
 RUNS, WAY = 2, 4
 
@@ -41,6 +45,117 @@ def finished(made, tmp_path_factory):
             argv = ("--workdir", str(folder / name), *tiny, *options)
             assert command.run(module.main, module.Config, argv=argv) == 0
     return folder
+
+
+def shown(made, classes=5, examples=2, queries=6):
+    images = made["train"]["image"][:classes]
+    label = np.repeat(np.arange(classes), examples)
+    known = images[:, :examples].reshape(-1, 28, 28)
+    return (known, label), images[:, examples : examples + queries].reshape(-1, 28, 28)
+
+
+def test_a_run_opens_and_tells_classes_apart(made, finished):
+    trained = run.restore(finished / "omniglot_protonet")
+    assert (trained.protocol["way"], trained.protocol["train_way"]) == (5, 8)
+    assert trained.config.problem.train_way == 8
+    support, images = shown(made)
+    probability = trained.predict(support, images)
+    assert probability.shape == (30, 5)
+    np.testing.assert_allclose(probability.sum(-1), 1, rtol=1e-5)
+    # As the method itself says, without padding and in one batch.
+    task = {
+        "support": {"image": support[0][..., None] / np.float32(255), "label": support[1]},
+        "query": {"image": images[..., None] / np.float32(255)},
+    }
+    logits = trained.method.predict(trained.state, jax.tree.map(lambda leaf: leaf[None], task))
+    expected = jax.nn.softmax(logits["inductive"][0])
+    np.testing.assert_allclose(probability, expected, atol=1e-5)
+    # Bytes and numbers, one image and many, with the last axis and without.
+    as_numbers = (support[0][..., None] / np.float32(255), support[1])
+    np.testing.assert_allclose(
+        trained.predict(as_numbers, images[:1] / np.float32(255)), probability[:1], atol=1e-6
+    )
+    many = np.tile(images, (3, 1, 1))
+    np.testing.assert_allclose(trained.predict(support, many)[60:], probability, atol=1e-6)
+    assert trained.predict(shown(made, classes=7)[0], images).shape == (30, 7)
+    with pytest.raises(ValueError, match="tells 5 classes apart, not 7"):
+        run.restore(finished / "omniglot_maml").predict(shown(made, classes=7)[0], images)
+
+
+def test_a_run_opens_without_what_later_versions_write(made, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr(characters, "load", lambda *_, **__: ("glyphs", made))
+    folder = shutil.copytree(finished / "omniglot_protonet", tmp_path / "run")
+    (folder / "model.json").unlink()
+    config = json.loads((folder / "config.json").read_text())
+    for name in ("comparisons", "views", "tasks_at_once"):
+        del config[name]
+    (folder / "config.json").write_text(json.dumps(config))
+    support, images = shown(made)
+    np.testing.assert_array_equal(
+        run.restore(folder).predict(support, images),
+        run.restore(finished / "omniglot_protonet").predict(support, images),
+    )
+
+
+def test_the_readme_opens_a_run(made, finished, tmp_path, monkeypatch):
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    _, example = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    folder = re.search(r'restore\("(.*?)"', example)[1]
+    monkeypatch.chdir(tmp_path)
+    (examples, labels), images = shown(made)
+    task = {"support": {"image": examples, "label": labels}, "query": {"image": images}}
+    batch = jax.tree.map(lambda leaf: leaf[None], task)
+    for part in ("support", "query"):
+        batch[part]["image"] = batch[part]["image"][..., None] / np.float32(255)
+    names = {"examples": examples, "labels": labels, "images": images, "batch": batch}
+    code = example.replace(folder, str(finished / "omniglot_protonet"))
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["probability"].shape == (30, 5)
+    assert (tmp_path / "predict.jaxexport").stat().st_size > 10_000
+
+
+def test_options_that_a_test_may_change(finished):
+    assert run.restore(finished / "omniglot_protonet", views=2).config.method.views == 2
+    with pytest.raises(ValueError, match="omniglot_maml has no --views"):
+        run.restore(finished / "omniglot_maml", views=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "has no finished run"),
+        ('{"experiment": "../../etc", "part": "", "config": {}}', "is not beside jaxdl"),
+        ('{"experiment": "os", "part": "", "config": {}}', "is not beside jaxdl"),
+        ('{"experiment": "tables", "part": "", "config": {}}', "makes nothing to open"),
+    ],
+)
+def test_a_strangers_folder_imports_nothing_else(tmp_path, content, said):
+    if content:
+        (tmp_path / "model.json").write_text(content)
+    with pytest.raises(ValueError, match=said):
+        run.restore(tmp_path)
+
+
+def test_an_exported_prediction_needs_no_code(made, finished, tmp_path):
+    trained = run.restore(finished / "omniglot_protonet")
+    support, images = shown(made)
+    task = {
+        "support": {
+            "image": support[0][None, ..., None] / np.float32(255),
+            "label": support[1][None],
+        },
+        "query": {"image": images[None, ..., None] / np.float32(255)},
+    }
+    trained.export(tmp_path / "prediction", task)
+    again = run.load_exported(tmp_path / "prediction")
+    two = jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), task)
+    for inputs in (task, two):
+        expected = trained.method.predict(trained.state, inputs)
+        for name, values in again(inputs).items():
+            np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-4)
+    (tmp_path / "prediction").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="cannot be read as an exported prediction"):
+        run.load_exported(tmp_path / "prediction")
 
 
 def drawing(made, character, drawer):
@@ -84,10 +199,10 @@ def archive(made, tmp_path_factory):
 def test_the_trials_as_arrays(archive):
     trials = lake.load(archive)
     assert trials["support"].shape == trials["query"].shape == (RUNS, WAY, 105, 105)
-    for run in range(RUNS):
-        assert sorted(trials["label"][run]) == list(range(WAY))
-        order = np.random.default_rng(run + 1).permutation(WAY)
-        np.testing.assert_array_equal(trials["label"][run], order)
+    for number in range(RUNS):
+        assert sorted(trials["label"][number]) == list(range(WAY))
+        order = np.random.default_rng(number + 1).permutation(WAY)
+        np.testing.assert_array_equal(trials["label"][number], order)
     assert set(np.unique(trials["support"])) == {0, 255}
     assert (trials["support"] == 255).mean() < 0.3  # ink
     assert lake.shrink(trials["query"], "lanczos_grey").shape == (RUNS, WAY, 28, 28)
@@ -103,13 +218,13 @@ def test_hausdorff_finds_what_was_only_moved(archive, tmp_path, capsys):
 
 
 def test_a_finished_run_on_the_trials(archive, finished, tmp_path, capsys):
-    def run(name, *argv):
+    def test(name, *argv):
         argv = ("--archive", str(archive), "--workdir", str(tmp_path / "out"), *argv)
         argv += ("--checkpoint", str(finished / name)) if name else ()
         code = command.run(omniglot_lake.main, omniglot_lake.Config, argv=argv)
         return code, capsys.readouterr().err
 
-    assert run("omniglot_protonet", "--views", "2") == (0, "")
+    assert test("omniglot_protonet", "--views", "2") == (0, "")
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert set(result["metrics"]) == {"error/inductive", "error/transductive"}
     assert result["protocol"]["trained"]["views"] == 2
@@ -119,7 +234,7 @@ def test_a_finished_run_on_the_trials(archive, finished, tmp_path, capsys):
         ("nothing", (), "has no finished run"),
         (None, ("--views", "2"), "--views needs a --checkpoint"),
     ):
-        code, error = run(name, *argv)
+        code, error = test(name, *argv)
         assert code == 2
         assert message in error
 
@@ -174,12 +289,12 @@ def images(made, tmp_path):
 
 
 def test_a_folder_of_ones_own_images(images, finished, tmp_path, capsys):
-    def run(*argv):
+    def classify(*argv):
         argv = ("--workdir", str(tmp_path / "out"), *map(str, argv))
         return command.run(few_shot_folder.main, few_shot_folder.Config, argv=argv)
 
     protonet = ("--checkpoint", finished / "omniglot_protonet")
-    assert run("--images", images, *protonet) == 0
+    assert classify("--images", images, *protonet) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "3 images, 3 classes, 6 examples, " in last
     assert "of 3 right" in last
@@ -191,11 +306,11 @@ def test_a_folder_of_ones_own_images(images, finished, tmp_path, capsys):
         assert row["probability"] == max(row["probabilities"].values())
     assert (tmp_path / "out" / "sheet.png").exists()
 
-    assert run("--images", images) == 2
-    assert run("--images", tmp_path / "none", *protonet) == 2
-    assert run("--images", images, "--checkpoint", finished / "omniglot_maml") == 2
+    assert classify("--images", images) == 2
+    assert classify("--images", tmp_path / "none", *protonet) == 2
+    assert classify("--images", images, "--checkpoint", finished / "omniglot_maml") == 2
     (images / "query" / "c" / "2.png").write_bytes(b"no image")
-    assert run("--images", images, *protonet) == 2
+    assert classify("--images", images, *protonet) == 2
     (images / "support" / "d").mkdir()
     errors = capsys.readouterr().err
     for message in (

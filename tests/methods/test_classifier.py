@@ -1,5 +1,6 @@
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -103,7 +104,7 @@ def test_the_average_is_what_is_tested():
             now,
             after.extra["average"][name],
         )
-    logits = classifier.predict(config, network, after, data["image"])
+    logits = method.predict(after, {"image": data["image"]})["logits"]
     np.testing.assert_allclose(
         logits, network.apply(after.extra["average"], data["image"]), rtol=1e-6
     )
@@ -126,10 +127,26 @@ def test_settings_and_pixels_are_standardised():
     data = batch(3)
     state = method.init(jax.random.key(0), data)
     np.testing.assert_allclose(
-        classifier.predict(config, network, state, data["image"]),
+        method.predict(state, data)["logits"],
         network.apply({"params": state.params}, (data["image"] - 0.25) / 0.5),
         rtol=1e-6,
     )
+
+
+def test_features_are_predicted_when_there_are_any():
+    class Plain(nn.Module):
+        @nn.compact
+        def __call__(self, images, *, train=False):
+            return nn.Dense(3)(images.reshape(len(images), -1))
+
+    data = batch(3)
+    for network, features in ((NETWORK, (3, 8)), (Plain(), None)):
+        method = classifier.make(THREE, network=network)
+        found = method.predict(method.init(jax.random.key(0), data), {"image": data["image"]})
+        assert found["logits"].shape == (3, 3)
+        assert ("features" in found) == (features is not None)
+        if features:
+            assert found["features"].shape == features
 
 
 @pytest.mark.parametrize(

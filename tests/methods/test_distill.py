@@ -219,3 +219,16 @@ def test_mistakes_are_refused():
     state = method.init(jax.random.key(0), BATCH)
     with pytest.raises(ValueError, match="there is no teacher"):
         method.train_step(state, BATCH)
+    config = distill.Config(feature_loss="attention")
+    with pytest.raises(ValueError, match=r"of maps \[B, H, W, C\]; at 'features' there are"):
+        steps(config, (STUDENT, (trained_teacher(tap="features"),)))
+
+
+def test_a_student_predicts_in_evaluation_mode():
+    student = MLP((12,), 3, dropout=0.5)
+    config = distill.Config(mean=0.2, deviation=0.5)
+    method, state, _ = steps(config, (student, (trained_teacher(),)))
+    found = method.predict(state, {"image": IMAGES})
+    expected = student.apply({"params": state.params["student"]}, (IMAGES - 0.2) / 0.5)
+    np.testing.assert_allclose(found["logits"], expected, rtol=1e-5, atol=1e-6)
+    assert found["features"].shape == (16, 12)

@@ -40,13 +40,7 @@ def test_a_member_is_what_it_would_be_alone():
     losses = []
     for index in range(4):
         alone = ensemble.member(state, index)
-        alone = TrainState(
-            state.step,
-            alone["params"],
-            optimizer.init(alone["params"]),
-            alone["batch_stats"],
-            state.key,
-        )
+        alone = TrainState.start(alone["params"], optimizer, alone["batch_stats"], state.key)
         batch = jax.tree.map(lambda leaf, i=index: leaf[i], BATCH)
         alone, own = jax.jit(gradient_step(loss, optimizer))(alone, batch)
         losses.append(own["loss"])
@@ -77,13 +71,17 @@ def test_evaluation_is_of_the_mean_probability():
     state = method.init(jax.random.key(1), BATCH)
     batch = {"image": IMAGES[0], "label": BATCH["label"][0], "weight": jnp.ones(6)}
     found = method.eval_step(state, batch)
-    probability = jax.nn.softmax(ensemble.predict(CONFIG, NETWORK, state, IMAGES[0]))
-    own = probability[:, jnp.arange(6), batch["label"]]
+    predicted = method.predict(state, {"image": IMAGES[0]})
+    probability = jnp.exp(predicted["members"])  # [B, M, A]
+    np.testing.assert_allclose(
+        jnp.exp(predicted["log_probability"]), probability.mean(1), rtol=1e-5
+    )
+    own = probability[jnp.arange(6), :, batch["label"]].T
     np.testing.assert_allclose(found["loss"].mean, -jnp.log(own.mean(0)).mean(), rtol=1e-5)
     np.testing.assert_allclose(found["member loss"].mean, -jnp.log(own).mean(), rtol=1e-5)
     assert found["loss"].mean < found["member loss"].mean  # Jensen's inequality
     one = NETWORK.apply(ensemble.member(state, 2), IMAGES[0])
-    np.testing.assert_allclose(jax.nn.softmax(one), probability[2], rtol=1e-5)
+    np.testing.assert_allclose(jax.nn.softmax(one), probability[:, 2], rtol=1e-5)
 
 
 def test_learns_and_resumes(tmp_path):

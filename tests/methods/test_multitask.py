@@ -150,7 +150,8 @@ def test_uncertainty_finds_the_weights():
 
 def test_evaluation():
     method, state = start(HARD)
-    logits = multitask.predict(multitask.Config(), HARD, state, IMAGES)
+    predicted = method.predict(state, {"image": IMAGES})
+    logits = [predicted["logits/0"], predicted["logits/1"]]
     found = method.eval_step(state, BATCH | {"weight": jnp.ones(8)})
     right = np.stack([each.argmax(-1) for each in logits], -1) == LABELS
     np.testing.assert_allclose(found["accuracy"].mean, right.mean())

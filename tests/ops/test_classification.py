@@ -1,9 +1,15 @@
 import jax
 import numpy as np
 import pytest
+from scipy.special import softmax
 from sklearn import metrics
 
-from jaxdl.ops.classification import brier_score, precision_recall_f1, reliability
+from jaxdl.ops.classification import (
+    brier_score,
+    precision_recall_f1,
+    raised_biases,
+    reliability,
+)
 
 RNG = np.random.default_rng(0)
 PROBABILITY = RNG.dirichlet(np.ones(4), 200)
@@ -54,3 +60,12 @@ def test_a_calibrated_classifier_has_a_small_error():
     found = reliability(PROBABILITY.repeat(50, 0), truth)
     assert found.expected_calibration_error < 0.02
     assert reliability(PROBABILITY, LABEL).expected_calibration_error > 0.2
+
+
+def test_biases_are_raised_to_the_share_of_the_labels():
+    rng = np.random.default_rng(0)
+    log_probability = np.log(softmax(rng.normal(size=(200, 4)) - [0, 0, 5, 4], -1))
+    raised = raised_biases(log_probability, {2: 0.3, 3: 0.4})
+    assert (raised[:2] == 0).all()
+    shares = softmax(log_probability + raised, -1).mean(0)
+    np.testing.assert_allclose(shares[2:], [0.3, 0.4], atol=1e-3)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxdl.ops.metrics import Moments
-from jaxdl.train.evaluation import compile_evaluation, map_batches
+from jaxdl.train.evaluation import compile_evaluation, map_batches, sum_batches
 from jaxdl.train.step import data_mesh
 
 DATA = jnp.arange(10.0)
@@ -51,3 +51,12 @@ def test_any_number_of_examples_goes_through_one_program(count):
     np.testing.assert_array_equal(found["double"], 2 * examples)
     np.testing.assert_array_equal(found["sum"], examples.sum(1))
     assert traced == [(4, 3)]
+
+
+@pytest.mark.parametrize("count", [1, 4, 7, 8])
+def test_what_fills_the_last_batch_does_not_count(count):
+    examples = {"value": np.arange(1.0, count + 1, dtype=np.float32)}
+    measure = jax.jit(lambda batch: {"value": Moments.of(batch["value"], batch["weight"])})
+    found = sum_batches(measure, examples, 4)["value"]
+    assert found.count == count
+    np.testing.assert_allclose(found.mean, (count + 1) / 2)

@@ -6,126 +6,21 @@ with the batch, from a cache.
 Shapes: B batch, H W image, C channels, A classes.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdl.nn.classify import MLP
+from jaxdl.methods.distill.configs import Distill as Config
+from jaxdl.methods.distill.teachers import Teacher, tapped, teacher
+from jaxdl.nn.classify import CNN, MLP
 from jaxdl.ops import distillation as ops
 from jaxdl.ops.metrics import Moments
 from jaxdl.train.state import Method, TrainState
 from jaxdl.train.step import gradient_step
-
-FeatureLoss = Literal["none", "hint", "attention", "similarity", "distance", "distance and angle"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """What defines the training."""
-
-    temperature: float = 4.0
-    """Of the soft targets, T."""
-    hard: float = 0.1
-    """Share of the cross-entropy with the labels; with 0 none are needed."""
-    loss: Literal["divergence", "decoupled"] = "divergence"
-    """Of the soft targets; see `jaxdl.ops.distillation`, as for what follows."""
-    feature_loss: FeatureLoss = "none"
-    """Of the features that are tapped; for one teacher. The weights of distance and angle are 1 to
-    2 (Park et al., 2019)."""
-    feature_weight: float = 1.0
-    """Of that loss."""
-    tap: str = "features"
-    """Where the student's features are, see `tapped`."""
-    mean: float = 0.0
-    """Subtracted from the student's pixels."""
-    deviation: float = 1.0
-    """By which they are divided then."""
-    microbatch: int | None = None
-    """Images that a device takes at once, see `jaxdl.train.step.gradient_step`; batch statistics
-    and relations between images are then those of a microbatch."""
-
-
-class Teacher(NamedTuple):
-    """A frozen teacher."""
-
-    apply: Callable[[Any, jax.Array], tuple[jax.Array, Any]]
-    """`(variables, images [B, H, W, C]) -> (logits [B, A], features)`: any function; the features
-    may be None when nothing is learned from them."""
-    variables: Any
-    """Pytree of arrays, which the state keeps and no optimizer sees."""
-
-
-def teacher(
-    module: nn.Module,
-    variables: Any,
-    *,
-    tap: str | None = None,
-    mean: float = 0.0,
-    deviation: float = 1.0,
-) -> Teacher:
-    """Makes a teacher of a classifier in `jaxdl.nn` or of any other Flax module.
-
-    Args:
-      module: `images -> logits [B, A]`, with its stored statistics when it is called like that.
-      variables: of the module: parameters and statistics.
-      tap: where its features are, see `tapped`; None when nothing is learned from them.
-      mean: subtracted from the pixels first.
-      deviation: by which they are divided then.
-    """
-
-    def apply(variables, images):
-        logits, features, _ = tapped(module, variables, (images - mean) / deviation, tap)
-        return logits, features
-
-    return Teacher(apply, variables)
-
-
-def tapped(
-    module: nn.Module, variables: Any, images: jax.Array, tap: str | None, **options: Any
-) -> tuple[jax.Array, Any, Any]:
-    """Applies a module and reads features inside it, without a change of its code.
-
-    Args:
-      module: `images -> logits`.
-      variables: of the module.
-      images: [B, H, W, C].
-      tap: the name of what it sows (`features` in `jaxdl.nn`), or of a submodule whose output is
-        meant, `Conv_1` or `Block_3/Conv_0`; None for no features.
-      **options: of `module.apply` and of its call.
-
-    Returns:
-      (logits, features or None, the new `batch_stats`, {} if there are none).
-
-    Raises:
-      ValueError: there is no such name.
-    """
-    mutable = ["intermediates", *options.pop("mutable", [])]
-
-    def named(inner, method):
-        return method == "__call__" and "/".join(inner.path) == tap
-
-    logits, seen = module.apply(
-        variables, images, capture_intermediates=named, mutable=mutable, **options
-    )
-    statistics = seen.get("batch_stats", {})
-    if tap is None:
-        return logits, None, statistics
-    found = seen.get("intermediates", {})
-    for name in tap.split("/"):
-        if not isinstance(found, dict) or name not in found:
-            raise ValueError(
-                f"there is nothing to tap at {tap!r}; the network sows "
-                f"{sorted(seen.get('intermediates', {}))}"
-            )
-        found = found[name]
-    if isinstance(found, dict):
-        found = found["__call__"]
-    return logits, found[0], statistics
 
 
 def make(
@@ -149,8 +44,9 @@ def make(
       axis_name: see `jaxdl.train.step.gradient_step`.
 
     Returns:
-      A Method whose evaluation gives Moments of `accuracy`, `loss` (cross-entropy with the labels),
-      and, if the teachers' logits are there, of `agreement` with them and `divergence` at T = 1.
+      A Method that predicts `logits`, [B, A], and the `features` that the student sows, if it does,
+      with stored statistics. Its evaluation gives Moments of `accuracy`, `loss` (cross-entropy with
+      the labels), and, if there is a teacher or its logits, of `agreement` and `divergence` at 1.
 
     Raises:
       ValueError: when a setting is out of its range, or features are to be learned from none or
@@ -183,10 +79,8 @@ def make(
             mutable=["batch_stats"],
         )
         teacher_logits, teacher_features = taught(extra, batch)
-        total, metrics = _soft(config, logits, teacher_logits, batch), {}
+        total, metrics = _soft_and_hard(config, logits, teacher_logits, batch), {}
         if config.hard:
-            own = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
-            total = (1 - config.hard) * total + config.hard * own
             right = logits.argmax(-1) == batch["label"]
             metrics["accuracy"] = right.mean(dtype=jnp.float32)
         agree = logits.argmax(-1) == teacher_logits.argmax(-1)
@@ -214,12 +108,19 @@ def make(
             _, features, _ = tapped(student, variables, batch["image"], tap)
             wanted = _ask(teachers, extra["teachers"], batch["image"], config.temperature)[1]
             params["regressor"] = _regressor(wanted).init(regressor_key, features)["params"]
-        return TrainState(
-            jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, state_key
+        return TrainState.start(params, optimizer, extra, state_key)
+
+    def predict(state: TrainState, inputs: Any) -> dict[str, jax.Array]:
+        logits, seen = student.apply(
+            {"params": state.params["student"], "batch_stats": state.extra["batch_stats"]},
+            (inputs["image"] - config.mean) / config.deviation,
+            mutable=["intermediates"],
         )
+        found = seen.get("intermediates", {}).get("features", ())
+        return {"logits": logits} | ({"features": found[0]} if found else {})
 
     def eval_step(state: TrainState, batch: Any) -> dict[str, Moments]:
-        logits = predict(config, student, state, batch["image"])
+        logits = predict(state, batch)["logits"]
         values = {
             "accuracy": (logits.argmax(-1) == batch["label"]).astype(jnp.float32),
             "loss": optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]),
@@ -237,16 +138,19 @@ def make(
         # The teachers stay out of the loss's `extra`, whose mean over parts would round them.
         return after._replace(extra=state.extra | after.extra), metrics
 
-    return Method(init, train_step, eval_step)
+    return Method(init, train_step, predict, eval_step)
 
 
-def predict(config: Config, student: nn.Module, state: TrainState, images: jax.Array) -> jax.Array:
-    """Returns the student's logits [B, A] of images [B, H, W, C], with the stored statistics."""
-    variables = {
-        "params": state.params["student"],
-        "batch_stats": state.extra["batch_stats"],
-    }
-    return student.apply(variables, (images - config.mean) / config.deviation)
+def example(axis_name: str | None = None) -> tuple[Config, Any, dict[str, Any]]:
+    """Returns a small config, a student with its teacher, and a batch."""
+    label = jnp.arange(16) % 3
+    noise = 0.3 * jax.random.uniform(jax.random.key(0), (16, 8, 8, 1))
+    images = noise + 0.3 * label[:, None, None, None]
+    large = MLP((16,), 3)
+    variables = jax.tree.map(lambda leaf: 2 * leaf, large.init(jax.random.key(1), images))
+    student = CNN(((4,),), (), 3, batch_norm=True, axis_name=axis_name)
+    batch = {"image": images, "label": label, "weight": jnp.ones(16)}
+    return Config(), (student, (teacher(large, variables),)), batch
 
 
 def teacher_logits(
@@ -287,13 +191,23 @@ def _ask(teachers, variables, images, temperature):
     return temperature * (jax.nn.logsumexp(soft, 0) - jnp.log(len(found))), None
 
 
-def _soft(config, logits, wanted, batch):
-    if config.loss == "divergence":
-        return ops.divergence(logits, wanted, config.temperature)
-    return ops.decoupled(logits, wanted, batch["label"], temperature=config.temperature)
+def _soft_and_hard(config, logits, wanted, batch):
+    options = {"temperature": config.temperature}
+    if config.loss == "decoupled":
+        soft = ops.decoupled(logits, wanted, batch["label"], **options)
+        own = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
+        return (1 - config.hard) * soft + config.hard * own
+    if not config.hard:  # there may be no labels
+        return ops.divergence(logits, wanted, **options)
+    return ops.soft_and_hard(logits, wanted, batch["label"], hard=config.hard, **options)
 
 
 def _features(config, student, teacher):
+    if config.feature_loss == "attention" and not student.ndim == teacher.ndim == 4:
+        raise ValueError(
+            f"attention is compared of maps [B, H, W, C]; at {config.tap!r} there are features of "
+            f"shape {student.shape} and {teacher.shape}"
+        )
     if config.feature_loss == "distance and angle":
         flat = [features.reshape(len(features), -1) for features in (student, teacher)]
         return (ops.relational_distance(*flat) + 2 * ops.relational_angle(*flat)).mean()

@@ -3,7 +3,6 @@
 Shapes: M members, B batch, H W image, C channels, A classes.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
@@ -11,30 +10,12 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxdl.methods.ensemble.configs import Ensemble as Config
 from jaxdl.nn.classify import CNN
 from jaxdl.ops import voting
 from jaxdl.ops.metrics import Moments
 from jaxdl.train.state import Method, TrainState
 from jaxdl.train.step import gradient_step
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """What defines the training."""
-
-    members: int = 5
-    """M."""
-    rate_factors: tuple[float, ...] = ()
-    """By which the optimizer's changes of each member are multiplied, its own learning rate; () for
-    1."""
-    label_smoothing: float = 0.0
-    """Share of the target that all classes have alike."""
-    classes: int = 10
-    """A."""
-    mean: float = 0.0
-    """Subtracted from each pixel."""
-    deviation: float = 1.0
-    """By which each pixel is divided then."""
 
 
 def make(
@@ -57,9 +38,10 @@ def make(
         device's batch is of M / devices of them, and the state, the same everywhere, of all.
 
     Returns:
-      A Method whose metrics in training are means over the members, and whose evaluation gives
-      Moments of `accuracy` and `loss` of the mean probability, `member accuracy`, `member loss` and
-      `disagreement`.
+      A Method whose metrics in training are means over the members. It predicts `log_probability`,
+      [B, A], of the mean probability, and that of `members`, [B, M, A], with stored statistics. Its
+      evaluation gives Moments of `accuracy` and `loss` of the mean probability, `member accuracy`,
+      `member loss` and `disagreement`.
 
     Raises:
       ValueError: when a setting is out of its range.
@@ -110,43 +92,59 @@ def make(
 
         def member(key):
             variables = network.init(key, batch["image"][0])
-            params = variables["params"]
-            # The state of the chain that `one` makes, whose second part has none.
-            state = optimizer.init(params), optax.scale(1.0).init(params)
-            return params, state, variables.get("batch_stats", {})
+            return variables["params"], variables.get("batch_stats", {})
 
-        params, opt_state, statistics = jax.vmap(member)(jnp.stack(keys))
-        return TrainState(jnp.zeros((), jnp.int32), params, opt_state, statistics, state_key)
+        # The state of the chain that `one` makes, whose second part has none.
+        chain = optax.chain(optimizer, optax.scale(1.0))
+        each = optax.GradientTransformation(jax.vmap(chain.init), chain.update)
+        params, statistics = jax.vmap(member)(jnp.stack(keys))
+        return TrainState.start(params, each, statistics, state_key)
+
+    def predict(state: TrainState, inputs: Any) -> dict[str, jax.Array]:
+        images = (inputs["image"] - config.mean) / config.deviation
+
+        def one(params, statistics):
+            return network.apply({"params": params, "batch_stats": statistics}, images)
+
+        members = jax.nn.log_softmax(jax.vmap(one, out_axes=1)(state.params, state.extra))
+        together = jax.nn.logsumexp(members, 1) - jnp.log(config.members)
+        return {"log_probability": together, "members": members}
 
     def eval_step(state: TrainState, batch: Any) -> dict[str, Moments]:
-        log_probability = jax.nn.log_softmax(predict(config, network, state, batch["image"]))
-        label = batch["label"]
-        together = voting.average(jnp.exp(log_probability))
+        found, label = predict(state, batch), batch["label"]
+        together, members = found["log_probability"], found["members"]
+        said = members.argmax(-1)
 
-        def of_label(values):
+        def of_label(values, label):
             return jnp.take_along_axis(values, label[..., None], -1)[..., 0]
 
-        said = log_probability.argmax(-1)
         values = {
             "accuracy": (together.argmax(-1) == label).astype(jnp.float32),
-            "loss": -jnp.log(of_label(together)),
-            "member accuracy": (said == label).mean(0, dtype=jnp.float32),
-            "member loss": -jax.vmap(of_label)(log_probability).mean(0),
-            "disagreement": voting.disagreement(said),
+            "loss": -of_label(together, label),
+            "member accuracy": (said == label[:, None]).mean(1, dtype=jnp.float32),
+            "member loss": -of_label(members, label[:, None]).mean(1),
+            "disagreement": voting.disagreement(said.T),
         }
         return {name: Moments.of(value, batch["weight"]) for name, value in values.items()}
 
-    return Method(init, train_step, eval_step)
+    return Method(init, train_step, predict, eval_step)
 
 
-def predict(config: Config, network: nn.Module, state: TrainState, images: jax.Array) -> jax.Array:
-    """Returns each member's logits [M, B, A] of images [B, H, W, C], with stored statistics."""
-    inputs = (images - config.mean) / config.deviation
+def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
+    """Returns a small config, network and batch: eight members, each with images of its own."""
+    del axis_name
+    members, count, classes = 8, 6, 3
+    label = jnp.tile(jnp.arange(count) % classes, (members, 1))
+    noise = 0.3 * jax.random.uniform(jax.random.key(0), (members, count, 8, 8, 1))
+    batch = {"image": noise + 0.3 * label[..., None, None, None], "label": label}
+    network = CNN(((4,),), (), classes, batch_norm=True, dropout=0.2)
+    return Config(members=members, classes=classes), network, batch
 
-    def one(params, statistics):
-        return network.apply({"params": params, "batch_stats": statistics}, inputs)
 
-    return jax.vmap(one)(state.params, state.extra)
+def judged(batch: dict[str, Any]) -> dict[str, Any]:
+    """Returns the images of one member as a batch to be evaluated, which all members see."""
+    one = jax.tree.map(lambda leaf: leaf[0], batch)
+    return one | {"weight": jnp.ones(len(one["label"]))}
 
 
 def member(state: TrainState, index: int) -> dict[str, Any]:

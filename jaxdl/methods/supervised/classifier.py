@@ -107,8 +107,9 @@ def make(
 
 
 def example(axis_name: str | None = None) -> tuple[Config, nn.Module, dict[str, Any]]:
-    """Returns a small config, network and batch; with `axis_name` a network for `pmap`."""
-    return Config(classes=examples.CLASSES), examples.Normalised(axis_name), examples.images()
+    """Returns a small config, network and batch."""
+    network = CNN(((4,),), (6,), examples.CLASSES, batch_norm=True, axis_name=axis_name)
+    return Config(classes=examples.CLASSES), network, examples.images()
 
 
 def started(state: TrainState, change: Callable[[Any], Any]) -> TrainState:

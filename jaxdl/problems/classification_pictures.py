@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+
+from jaxdl.ops.classification import reliability
+
 
 def draw_confusion(confusion: Any, names: Sequence[str]) -> Any:
     """Draws how often each class was taken for each.
@@ -11,9 +16,6 @@ def draw_confusion(confusion: Any, names: Sequence[str]) -> Any:
       confusion: int [A, A], true class by predicted class.
       names: of the classes.
     """
-    import numpy as np
-    from matplotlib.figure import Figure
-
     classes = len(confusion)
     share = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(0.5 * classes + 1, 0.5 * classes + 0.8), layout="constrained")
@@ -43,9 +45,6 @@ def draw_mistakes(
       names: of the classes.
       count: how many are drawn at most.
     """
-    import numpy as np
-    from matplotlib.figure import Figure
-
     found = probability.argmax(-1)
     own = probability[np.arange(len(label)), label]
     wrong = np.flatnonzero(found != label)
@@ -71,9 +70,6 @@ def draw_pairs(images: Any, below: Any) -> Any:
       images: uint8 [n, H, W, C].
       below: [n, ...], of any range.
     """
-    import numpy as np
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(0.8 * len(images), 1.8), layout="constrained")
     for row, shown in zip(figure.subplots(2, len(images)), (images, below), strict=True):
         for axes, image in zip(row, np.asarray(shown, float), strict=True):
@@ -89,8 +85,6 @@ def draw_targets(images: Any, soft: Any) -> Any:
       images: uint8 [n, H, W, C].
       soft: [n, A].
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(1.1 * len(images), 2.4), layout="constrained")
     above, below = figure.subplots(2, len(images), height_ratios=(1, 1.2))
     for axes, image in zip(above, images, strict=True):
@@ -110,10 +104,6 @@ def draw_reliability(probability: dict[str, Any], label: Any) -> Any:
       probability: [n, A], by the name of who predicts.
       label: int [n].
     """
-    from matplotlib.figure import Figure
-
-    from jaxdl.ops.classification import reliability
-
     figure = Figure(figsize=(4.5, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="lightgrey")
@@ -141,8 +131,6 @@ def draw_votes(images: Any, said: Any, label: Any) -> Any:
       said: int [M, n].
       label: int [n].
     """
-    from matplotlib.figure import Figure
-
     columns = 10
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(columns * 0.9, rows * 1.25), layout="constrained")
@@ -162,9 +150,6 @@ def draw_recalls(recalls: dict[str, Any], classes: Any) -> Any:
       recalls: [A], by the name of who predicts.
       classes: the names of the classes, [A].
     """
-    import numpy as np
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(1.3 * len(classes) + 2, 3.2), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(recalls)
