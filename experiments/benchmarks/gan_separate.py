@@ -7,8 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxdl.methods.gan.gan import averaged
-from jaxdl.train.state import step_key
+from jaxdl.train.state import averaged, step_key
 
 ADAM = optax.adam(2e-4, b1=0.5)
 
@@ -102,8 +101,7 @@ def gan(config: Any, networks: Any) -> tuple[Callable, Callable]:
         state = _updated(state, "generator", gradient)
         average = averaged(
             state.extra["average"],
-            state.params["generator"],
-            seen,
+            {"params": state.params["generator"], "batch_stats": seen},
             state.step,
             config.average_decay,
         )
@@ -121,5 +119,5 @@ def _updated(state: Any, name: str, gradient: Any) -> Any:
 
 def _apply(module: Any, params: Any, statistics: Any, inputs: Any) -> tuple[Any, Any]:
     variables = {"params": params, "batch_stats": statistics}
-    out, seen = module.apply(variables, inputs, mutable=["batch_stats"])
+    out, seen = module.apply(variables, inputs, train=True, mutable=["batch_stats"])
     return out, seen["batch_stats"]

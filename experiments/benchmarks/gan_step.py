@@ -29,7 +29,7 @@ from experiments.benchmarks.contenders import (
     torch_is_installed,
     use_float32,
 )
-from jaxdl.train import command
+from jaxdl.train import command, options
 
 SIZES = {"GANomaly": 32, "DCGAN": 28}
 LOSSES = ("generator_loss", "discriminator_loss")
@@ -59,7 +59,7 @@ def main(config: Config) -> None:
 
     from jaxdl.train.report import Report
 
-    command.require_positive(config, "batch", "rounds", "iterations")
+    options.require_positive(config, "batch", "rounds", "iterations")
     use_float32()
     report = Report(config.workdir)
     chosen = [("GANomaly", features) for features in config.ganomaly_features]

@@ -15,8 +15,8 @@ GARMENTS = (
 
 
 def load(
-    dataset: DataSet, *, data_dir: str | Path | None = None, auto: str = "mnist"
-) -> tuple[str, sources.Arrays]:
+    dataset: DataSet, *, data_dir: str | Path | None = None, auto: DataSet = "mnist"
+) -> tuple[DataSet, sources.Arrays]:
     """Loads the images that a user asked for, preparing them when they are not there yet.
 
     Args:

@@ -43,7 +43,7 @@ class Found(NamedTuple):
 
     config: configs.Anomalies
     """The options, with the name of the data set."""
-    data: Mapping[str, Mapping[str, np.ndarray]]
+    data: dict[str, dict[str, np.ndarray]]
     """`train` and `test`, each `image` uint8 [n, H, W, C] of the size asked for, and `label`."""
 
     def split(self, anomaly: int, seed: int) -> Split:
@@ -51,7 +51,7 @@ class Found(NamedTuple):
         return anomalies.split(self.data, anomaly, self.config.protocol, seed)
 
 
-def read(config: configs.Anomalies, auto: str = "mnist") -> Found:
+def read(config: configs.Anomalies, auto: images.DataSet = "mnist") -> Found:
     """Reads the images.
 
     Args:
@@ -185,7 +185,7 @@ def experiment(
     config: Any,
     make: Callable[[Any, Mapping[str, Any], str], Method],
     detectors: Sequence[str],
-    auto: str,
+    auto: images.DataSet,
 ) -> None:
     """Trains and judges detectors for each class as the anomaly; writes a table and pictures.
 
@@ -327,7 +327,12 @@ class Detector(run.Trained):
 
         `score`, the kind to go by; `thresholds` by name, from which on an image is an anomaly;
         `range`, the smallest and the largest healthy score.
+
+        Raises:
+          ValueError: the detector is of no folder.
         """
+        if self.folder is None:
+            raise ValueError("only a detector that was restored from a folder was calibrated")
         found = json.loads((self.folder / "detector.json").read_text())
         return {name: found[name] for name in ("score", "thresholds", "range")}
 

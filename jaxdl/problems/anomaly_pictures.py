@@ -74,7 +74,7 @@ def draw_measures(table: Mapping[int, Mapping[str, Any]]) -> Figure:
             markersize=4,
             label=kind,
         )
-    axes.set_xticks(range(len(table)), list(table))
+    axes.set_xticks(range(len(table)), [str(anomaly) for anomaly in table])
     axes.set(xlabel="class that is the anomaly", ylabel="AUROC, 95 % interval")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)

@@ -190,7 +190,7 @@ def experiment(
     config: Any,
     make: Callable[[Any, Mapping[str, Any]], Method],
     make_judge: Callable[[Any, Mapping[str, Any]], Method],
-    auto: str,
+    auto: images.DataSet,
 ) -> None:
     """Trains a generator, judges its images and draws them.
 
@@ -258,7 +258,9 @@ class Generator(run.Trained):
           label: of all images, int, or of each, int [count]; None for each class in turn. When
             there are no classes it is not looked at.
         """
-        inputs = {"latent": jax.random.normal(key, (count, self.config.method.latent))}
+        inputs: dict[str, Any] = {
+            "latent": jax.random.normal(key, (count, self.config.method.latent))
+        }
         if classes := self.facts["classes"]:
             label = np.arange(count) % classes if label is None else np.asarray(label)
             inputs["label"] = np.broadcast_to(label, (count,)).astype(np.int32)

@@ -65,7 +65,7 @@ class Judge(NamedTuple):
         }
 
 
-def read(config: Any, auto: str = "mnist") -> Found:
+def read(config: Any, auto: images.DataSet = "mnist") -> Found:
     """Reads the images.
 
     Args:
@@ -189,7 +189,9 @@ def named(config: configs.Generation) -> configs.Judge:
       ValueError: the folder has none of these images.
     """
     wanted = {"dataset": config.dataset, "size": config.size}
-    new = configs.Judge(problem=configs.Judging(**wanted, data_dir=config.data_dir))
+    new = configs.Judge(
+        problem=configs.Judging(dataset=config.dataset, data_dir=config.data_dir, size=config.size)
+    )
     if config.judge is None:
         return new
     stored = Report(config.judge).config()

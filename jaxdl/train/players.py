@@ -4,7 +4,7 @@ Shapes: B batch, U updates of the turn that has most.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,8 @@ from jaxdl.train.state import TrainState, averaged, step_key, variables
 from jaxdl.train.step import Step, where_inexact
 
 Losses = Callable[[Any, Any, jax.Array, Any], tuple[Mapping[str, jax.Array], tuple[Any, Any]]]
+
+OneOrEach: TypeAlias = optax.GradientTransformation | Sequence[optax.GradientTransformation]
 
 
 class Turn(NamedTuple):
@@ -30,7 +32,7 @@ class Turn(NamedTuple):
 
 def by_player(
     names: Sequence[str],
-    optimizer: optax.GradientTransformation | Sequence[optax.GradientTransformation],
+    optimizer: OneOrEach,
 ) -> dict[str, optax.GradientTransformation]:
     """Returns the optimizer of each player, given one for all of them or one for each."""
     if isinstance(optimizer, optax.GradientTransformation):  # itself a tuple
@@ -117,7 +119,8 @@ def players_step(
         if axis_name is not None:
             key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
         parts = jax.tree.map(lambda leaf: leaf.reshape(-1, most, *leaf.shape[1:]), batch)
-        carry, metrics, count = (state.params, state.opt_state, state.extra), {}, 0
+        carry, count = (state.params, state.opt_state, state.extra), 0
+        metrics: dict[str, jax.Array] = {}
         for turn in turns:
 
             def once(carry, number, turn=turn, first=count):

@@ -3,18 +3,14 @@
 import csv
 import json
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from experiments import anomaly, ganomaly_score, mnist_autoencoder, mnist_ganomaly
+from experiments import ganomaly_score, mnist_autoencoder, mnist_ganomaly
 from jaxdl.data import images
 from jaxdl.ops.anomaly import auroc
-from jaxdl.train import command
-from jaxdl.train.checkpoint import Checkpoints
-from jaxdl.train.report import Report
+from jaxdl.train import command, result, run
 
 TINY = ("--size", "16", "--features", "4", "--latent", "8", "--epochs", "2", "--resamples", "20")
 
@@ -28,19 +24,29 @@ def finished(tmp_path_factory):
     return folder
 
 
+KINDS = {
+    *("ganomaly latent", "ganomaly reconstruction", "ganomaly feature"),
+    *("autoencoder reconstruction", "pca"),
+}
+
+
 def test_a_run_judges_every_score_and_leaves_its_pictures(finished):
-    result = json.loads((finished / "anomaly-7" / "result.json").read_text())
-    assert set(result["measures"]) == {
-        *("ganomaly latent", "ganomaly reconstruction", "ganomaly feature"),
-        *("autoencoder reconstruction", "pca"),
-    }
-    for row in result["measures"].values():
-        assert 0 <= row["auroc"]["low"] <= row["auroc"]["value"] <= row["auroc"]["high"] <= 1
-        assert row["f1 at maximum"]["threshold"] >= row["f1 at quantile 0.99"]["threshold"]
-    whole = json.loads((finished / "result.json").read_text())
-    assert whole["mean_auroc"] == {
-        kind: row["auroc"]["value"] for kind, row in result["measures"].items()
-    }
+    found = result.read(finished / "anomaly-7" / "result.json")
+    metrics = found["metrics"]
+    assert {name.partition("/")[0] for name in metrics} == KINDS
+    for kind in KINDS:
+        measured = metrics[f"{kind}/auroc"]
+        assert 0 <= measured["low"] <= measured["mean"] <= measured["high"] <= 1
+        thresholds = [
+            metrics[f"{kind}/f1 at {name}"]["threshold"] for name in ("maximum", "quantile 0.99")
+        ]
+        assert thresholds[0] >= thresholds[1]
+    assert found["protocol"]["anomaly"] == 7
+    assert 0 < found["protocol"]["share of anomalies"] < 1
+    whole = result.read(finished / "result.json")["metrics"]
+    for kind in KINDS:
+        assert whole[f"{kind}/auroc"]["mean"] == metrics[f"{kind}/auroc"]["mean"]
+        assert whole[f"{kind}/auroc/7"] == metrics[f"{kind}/auroc"]
     assert (finished / "auroc.png").stat().st_size > 0
     table = (finished / "table.md").read_text()
     assert "| 7 | " in table
@@ -51,41 +57,58 @@ def test_a_run_judges_every_score_and_leaves_its_pictures(finished):
 
 def test_a_further_class_joins_the_table_and_what_was_trained_stays(finished, capsys):
     measured = finished / "anomaly-7" / "result.json"
-    before = measured.read_bytes()
+    before = result.read(measured)
     measured.unlink()  # as if it had been killed before it was written
     module = mnist_ganomaly
     for digits in (("2",), ("2", "7")):
         argv = (*TINY, "--digits", *digits, "--workdir", str(finished))
         assert command.run(module.main, module.Config, module.PRESETS, argv=argv) == 0
-    assert measured.read_bytes() == before
+    assert result.read(measured)["metrics"] == before["metrics"]
     assert "anomaly-2: measured before" in capsys.readouterr().out
-    result = json.loads((finished / "result.json").read_text())
-    assert list(result["auroc"]) == ["2", "7"]
-    for kind, mean in result["mean_auroc"].items():
-        values = [row[kind]["value"] for row in result["auroc"].values()]
-        assert mean == pytest.approx(sum(values) / 2)
+    metrics = result.read(finished / "result.json")["metrics"]
+    for kind in KINDS:
+        mean = metrics[f"{kind}/auroc"]
+        values = [metrics[f"{kind}/auroc/{digit}"]["mean"] for digit in (2, 7)]
+        assert mean["count"] == 2
+        assert mean["mean"] == pytest.approx(sum(values) / 2)
 
 
 def test_sorted_and_shuffled_tests_give_one_auroc(finished):
-    config = mnist_ganomaly.Config(**Report(finished).config())
-    made = anomaly.detector("ganomaly", config)
+    detector = run.restore(finished / "anomaly-7" / "ganomaly")
     data = images.digits()["test"]
-    shown = images.resize(data["image"], config.size)
-    template = jax.eval_shape(
-        made.method.init, jax.random.key(0), {"image": jnp.zeros((1, *shown.shape[1:]))}
-    )
-    with Checkpoints(finished / "anomaly-7" / "ganomaly" / "checkpoints") as checkpoints:
-        state, _ = checkpoints.restore(template)
+    shown = images.resize(data["image"], 16)
     by_label = np.argsort(data["label"], kind="stable")
     shuffled = np.random.default_rng(0).permutation(len(shown))
     aurocs = [
         {
             kind: auroc(scores, data["label"][order] == 7)
-            for kind, scores in anomaly.scorer(made)(state, shown[order]).items()
+            for kind, scores in detector.scores(shown[order]).items()
         }
         for order in (by_label, shuffled)
     ]
     assert aurocs[0] == aurocs[1]
+
+
+@pytest.mark.parametrize("part", ["ganomaly", "autoencoder"])
+def test_a_part_opens_with_and_without_model_json(finished, part):
+    """Without, as a run of before there was one: then from the folders above."""
+    folder = finished / "anomaly-7" / part
+    model = folder / "model.json"
+    kept = model.read_text()
+    shown = images.resize(images.digits()["test"]["image"][:3], 16)
+    new = run.restore(folder)
+    model.unlink()
+    try:
+        old = run.restore(folder)
+    finally:
+        model.write_text(kept)
+    assert old.calibration == new.calibration
+    assert old.calibration["score"] == ("latent" if part == "ganomaly" else "reconstruction")
+    assert old.facts == new.facts == {"size": 16, "channels": 1}
+    for kind, scores in new.scores(shown).items():
+        np.testing.assert_array_equal(old.scores(shown)[kind], scores)
+    assert new.reconstruct(shown).shape == shown.shape
+    assert json.loads(kept)["config"]["anomaly"] == 7
 
 
 def test_scores_of_a_folder(finished, tmp_path, capsys):

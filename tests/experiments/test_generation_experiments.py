@@ -1,11 +1,12 @@
 """GANs from the command line to their files, on few steps."""
 
-import json
-
+import jax
+import numpy as np
 import pytest
 
 from experiments import mnist_features, mnist_gan
-from jaxdl.train import command
+from jaxdl.data import images
+from jaxdl.train import command, result, run
 
 TINY = ("--network", "mlp", "--steps", "20", "--eval-every", "10", "--batch", "8")
 TINY += ("--samples", "300", "--size", "16")
@@ -17,11 +18,11 @@ def judge(tmp_path_factory):
     argv = ("--workdir", str(folder), "--steps", "80", "--size", "16")
     module = mnist_features
     assert command.run(module.main, module.Config, argv=argv) == 0
-    assert json.loads((folder / "result.json").read_text())["metrics"]["accuracy"]["mean"] > 0.5
+    assert result.read(folder / "result.json")["metrics"]["accuracy"]["mean"] > 0.5
     return folder
 
 
-def run(judge, folder, *argv):
+def started(judge, folder, *argv):
     argv = (*TINY, "--judge", str(judge), "--workdir", str(folder), *argv)
     return command.run(mnist_gan.main, mnist_gan.Config, argv=argv)
 
@@ -34,8 +35,10 @@ def run(judge, folder, *argv):
     ],
 )
 def test_a_run_is_judged_and_drawn(judge, tmp_path, capsys, options):
-    assert run(judge, tmp_path, *options) == 0
-    metrics = json.loads((tmp_path / "result.json").read_text())["metrics"]
+    assert started(judge, tmp_path, *options) == 0
+    found = result.read(tmp_path / "result.json")
+    assert found["protocol"]["judge"] == str(judge)
+    metrics = found["metrics"]
     for name in ("frechet_distance", "kernel_distance"):
         # Hardly trained: far above what two sets of real images have.
         assert metrics[name]["mean"] > 2 * metrics[name]["floor"]
@@ -44,6 +47,24 @@ def test_a_run_is_judged_and_drawn(judge, tmp_path, capsys, options):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert len(list((tmp_path / "samples").glob("*.png"))) == 2
     assert capsys.readouterr().out.splitlines()[-1].startswith("mnist_gan: Fréchet distance")
+    generator = run.restore(tmp_path)
+    made = generator.generate(jax.random.key(0), 3)
+    assert made.shape == (3, 16, 16, 1)
+    assert abs(made).max() <= 1
+    assert generator.facts["classes"] == (10 if options else 0)
+    (tmp_path / "model.json").unlink()  # as in a run of before there was one
+    np.testing.assert_array_equal(run.restore(tmp_path).generate(jax.random.key(0), 3), made)
+
+
+def test_the_judge_opens_and_says_what_images_show(judge):
+    classifier = run.restore(judge)
+    data = images.digits()["test"]
+    shown = images.resize(data["image"], 16)
+    probability = classifier.predict(shown)
+    right = (probability.argmax(-1) == data["label"]).mean()
+    assert right == result.read(judge / "result.json")["metrics"]["accuracy"]["mean"]
+    np.testing.assert_allclose(classifier.predict(shown[:2] / 255), probability[:2], rtol=1e-4)
+    assert classifier.features(shown[:2]).shape == (2, 128)
 
 
 def test_mistakes_are_one_sentence(judge, tmp_path, capsys):
@@ -52,8 +73,9 @@ def test_mistakes_are_one_sentence(judge, tmp_path, capsys):
         (("--latent", "0"), "latent and critic_updates must be positive"),
         (("--batch", "0"), "--batch must be positive"),
         (("--size", "28"), "has no classifier of digits with 28 pixels"),
+        (("--network", "dcgan", "--judge", "none"), "none has no classifier"),
     ):
-        assert run(judge, tmp_path / "new", *argv) == 2
+        assert started(judge, tmp_path / "new", *argv) == 2
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1

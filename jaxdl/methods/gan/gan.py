@@ -19,10 +19,9 @@ from jaxdl.methods.gan.configs import GAN as Config
 from jaxdl.nn.gan import Discriminator, Generator
 from jaxdl.ops import adversarial
 from jaxdl.ops.metrics import Moments
-from jaxdl.train.players import Turn, by_player, players_step, together
+from jaxdl.train.players import OneOrEach, Turn, by_player, players_step, together
 from jaxdl.train.state import Method, TrainState, step_key, variables
 
-Optimizer = optax.GradientTransformation
 PLAYERS = ("generator", "discriminator")
 EXCEPTIONS = {"the loss falls": "two networks play against one another: there is no one loss"}
 LOSSES = {
@@ -37,7 +36,7 @@ def make(
     config: Config,
     *,
     network: tuple[nn.Module, nn.Module] | None = None,
-    optimizer: Optimizer | tuple[Optimizer, Optimizer] | None = None,
+    optimizer: OneOrEach | None = None,
     axis_name: str | None = None,
 ) -> Method:
     """Makes the training and evaluation steps.

@@ -17,10 +17,9 @@ from jaxdl.methods.gan import examples
 from jaxdl.methods.gan.configs import GANomaly as Config
 from jaxdl.nn.gan import Encoder, GANomalyGenerator
 from jaxdl.ops.metrics import Moments
-from jaxdl.train.players import Turn, by_player, players_step, together
+from jaxdl.train.players import OneOrEach, Turn, by_player, players_step, together
 from jaxdl.train.state import Method, TrainState, step_key
 
-Optimizer = optax.GradientTransformation
 PLAYERS = ("generator", "discriminator")
 EXCEPTIONS = {"the loss falls": "two networks play against one another: there is no one loss"}
 
@@ -29,7 +28,7 @@ def make(
     config: Config,
     *,
     network: tuple[nn.Module, nn.Module] | None = None,
-    optimizer: Optimizer | tuple[Optimizer, Optimizer] | None = None,
+    optimizer: OneOrEach | None = None,
     axis_name: str | None = None,
 ) -> Method:
     """Makes the training and evaluation steps.
