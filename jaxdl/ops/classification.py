@@ -15,6 +15,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import softmax
 
+Array = jax.Array | np.ndarray
+
 
 def precision_recall_f1(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns precision, recall and their harmonic mean for each class.
@@ -41,7 +43,7 @@ def precision_recall_f1(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, 
     return share(predicted), share(there), np.where(both > 0, 2 * right / np.maximum(both, 1), 0.0)
 
 
-def brier_score(probabilities: jax.Array, labels: jax.Array) -> jax.Array:
+def brier_score(probabilities: Array, labels: Array) -> jax.Array:
     """Returns the squared distance of probabilities from the truth (Brier, 1950), in [0, 2].
 
     Args:

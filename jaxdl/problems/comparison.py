@@ -76,7 +76,8 @@ def write(
     Returns:
       The numbers of rows and cells that are not empty.
     """
-    found, commands = {}, {}
+    found: dict[tuple[str, str], tuple[Run, dict[str, Any]]] = {}
+    commands: dict[str, list[str]] = {}
     for run in (runs := list(runs)):
         for column in run.columns:
             folder = workdir / run.name
@@ -89,7 +90,7 @@ def write(
     for method in methods:
         known = published.get(method, (NOTHING,) * len(COLUMNS))
         cells = [
-            _cell(*found.get((method, column), (None, None)), other)
+            _cell(found.get((method, column)), other)
             for column, other in zip(COLUMNS, known, strict=True)
         ]
         lines.append(f"| {method} | {' | '.join(cells)} |")
@@ -115,10 +116,11 @@ def _accuracies(run: Run, found: Mapping[str, Any]) -> list[Any]:
     return [found["metrics"][f"accuracy/{name}"] if name else None for name in run.measures]
 
 
-def _cell(run: Run | None, found: Any, published: str) -> str:
-    if run is None:
+def _cell(made: tuple[Run, dict[str, Any]] | None, published: str) -> str:
+    if made is None:
         text = "not run"
     else:
+        run, found = made
         text = " / ".join(
             result.percent(value) if value else "-" for value in _accuracies(run, found)
         )

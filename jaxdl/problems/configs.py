@@ -21,8 +21,20 @@ if TYPE_CHECKING:  # JAX would slow --help down
 
 Rotations = Literal["none", "random", "classes"]
 Optimizer = Literal[
-    *("sgd", "momentum", "nag", "adagrad", "adadelta", "rmsprop", "adam", "nadam", "amsgrad"),
-    *("radam", "rprop", "lookahead", "adabound", "swats"),
+    "sgd",
+    "momentum",
+    "nag",
+    "adagrad",
+    "adadelta",
+    "rmsprop",
+    "adam",
+    "nadam",
+    "amsgrad",
+    "radam",
+    "rprop",
+    "lookahead",
+    "adabound",
+    "swats",
 ]
 
 

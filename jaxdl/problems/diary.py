@@ -27,7 +27,7 @@ def load(config: configs.Episodes, *, tasks: int, fixed: int) -> dict[str, Probl
       fixed: episodes that `memorised` sees.
     """
     problem = episodes.load(config, tasks=tasks)
-    config = dataclasses.replace(config, dataset=problem.dataset)
+    config = dataclasses.replace(config, dataset=problem.config.dataset)
     own = episodes.protocol(config, problem.dataset)
     parts = episodes.read(config)[1].check(own, trains=True)
 

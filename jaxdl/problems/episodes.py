@@ -7,7 +7,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -26,6 +26,7 @@ from jaxdl.train.result import of_moments, percent
 from jaxdl.train.state import Method, TrainState
 from jaxdl.train.step import data_mesh
 
+Dataset = Literal["omniglot", "glyphs"]
 TEST_KEY = 2  # the test episodes are the same for all methods and seeds
 # What a test may change, with --eval-only, of a run that was trained otherwise.
 OF_THE_TEST = (
@@ -34,7 +35,7 @@ OF_THE_TEST = (
 )
 
 
-class Parts(dict[str, tuple[jax.Array, jax.Array]]):
+class Parts(dict[str, tuple[Any, Any]]):
     """`train`, `validation` and `test`: images [C, D, H, W] and alphabets [C]."""
 
     def check(self, own: Protocol, *, trains: bool) -> "Parts":
@@ -50,18 +51,19 @@ class Parts(dict[str, tuple[jax.Array, jax.Array]]):
         return Parts(jax.device_put(dict(self)))
 
 
-def read(config: configs.Characters) -> tuple[str, Parts]:
+def read(config: configs.Characters) -> tuple[Dataset, Parts]:
     """Reads the characters; returns the name of the data set and its classes by part.
 
     Raises:
       ValueError: they cannot be had.
     """
     options.require_positive(config, "episodes")
-    dataset, data = characters.load(config.dataset, data_dir=config.data_dir, resize=config.resize)
+    name, data = characters.load(config.dataset, data_dir=config.data_dir, resize=config.resize)
     images, alphabets = (
         split_classes(data, config.split, config.split_seed, field)
         for field in ("image", "alphabet")
     )
+    dataset: Dataset = "glyphs" if name == "glyphs" else "omniglot"
     return dataset, Parts({part: (images[part], alphabets[part]) for part in images})
 
 

@@ -76,12 +76,9 @@ def waves(config: Waves, seed: int) -> dict[str, Any]:
 def _says(metrics: Mapping[str, Any], method: Method) -> str:
     steps = sorted({1, method.protocol["eval_inner_steps"]})
     return ", ".join(
-        "{:.3f} ± {:.3f} after {} step{}".format(
-            *(metrics[f"squared_error/after_{s}_steps"][part] for part in ("mean", "ci95")),
-            s,
-            "s" if s > 1 else "",
-        )
-        for s in steps
+        "{mean:.3f} ± {ci95:.3f}".format(**metrics[f"squared_error/after_{step}_steps"])
+        + f" after {step} step{'s' if step > 1 else ''}"
+        for step in steps
     )
 
 

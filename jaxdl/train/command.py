@@ -148,11 +148,9 @@ def _explained(error: Exception, experiment: str) -> tuple[int, str | None]:
 def _is_users(error: Exception, experiment: str) -> bool:
     if isinstance(error, OSError):
         return True
-    trace = error.__traceback__
-    while trace.tb_next:
-        trace = trace.tb_next
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     ours = {"jaxdl", "experiments", experiment.partition(".")[0]}
-    return trace.tb_frame.f_globals["__name__"].partition(".")[0] in ours
+    return frame.f_globals["__name__"].partition(".")[0] in ours
 
 
 def _sentence(error: Exception) -> str:

@@ -16,7 +16,10 @@ import tyro
 
 C = TypeVar("C")
 
-Fact = tyro.conf.Suppress
+if typing.TYPE_CHECKING:
+    Fact = typing.Annotated[C, "decided by the problem"]
+else:
+    Fact = tyro.conf.Suppress
 """Marks a field that the problem decides, such as the number of classes: no option of its own."""
 
 Schedule = Literal["cosine", "linear", "constant"]
@@ -105,12 +108,12 @@ def changed(config: C, values: Mapping[str, Any]) -> C:
     """
     if unknown := sorted(values.keys() - flat(config).keys()):
         raise ValueError(f"there are options that are unknown here: {', '.join(unknown)}")
-    new = {}
+    new: dict[str, Any] = {}
     for field in _options(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            inner = {name: values[name] for name in flat(value).keys() & values.keys()}
-            new[field.name] = changed(value, inner)
+        now: Any = getattr(config, field.name)
+        if dataclasses.is_dataclass(now):
+            inner = {name: values[name] for name in flat(now).keys() & values.keys()}
+            new[field.name] = changed(now, inner)
         elif field.name in values:
             value = values[field.name]
             new[field.name] = tuple(value) if isinstance(value, list) else value

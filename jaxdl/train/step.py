@@ -229,7 +229,7 @@ def compile_step(
     def run(state, data):
         return compiled(everywhere(state, replicated), data)
 
-    run.lower = compiled.lower
+    run.lower = compiled.lower  # type: ignore[attr-defined]
     return run
 
 
