@@ -35,7 +35,9 @@ class Data(NamedTuple):
         return self._replace(parts={**self.parts, **parts})
 
 
-def read(config: configs.Labelled, *, auto: str = "mnist") -> tuple[str, dict[str, Part]]:
+def read(
+    config: configs.Labelled, *, auto: images.DataSet = "mnist"
+) -> tuple[str, dict[str, Part]]:
     """Reads labelled images: the name of the data set, and its `train` and `test`.
 
     Args:
@@ -85,7 +87,7 @@ def divide(
     )
 
 
-def load(config: configs.Labelled, *, auto: str = "mnist") -> Data:
+def load(config: configs.Labelled, *, auto: images.DataSet = "mnist") -> Data:
     """Reads and divides labelled images; see `read` and `divide`."""
     return divide(config, *read(config, auto=auto))
 
