@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 
-from jaxdl.data.images import resize
+from jaxdl.data.images import DataSet, resize
 from jaxdl.nn.configs import Layers
 from jaxdl.ops import classification as ops
 from jaxdl.problems import classification_pictures as pictures
@@ -101,7 +101,7 @@ def problem(
 def load(
     config: configs.Classification,
     *,
-    auto: str = "mnist",
+    auto: DataSet = "mnist",
     draw: Draw | None = None,
     figures: Figures = MappingProxyType({}),
 ) -> Problem:
@@ -123,7 +123,7 @@ def experiment(
     config: Any,
     make: Make,
     *,
-    auto: str = "mnist",
+    auto: DataSet = "mnist",
     draw: Draw | None = None,
     figures: Figures = MappingProxyType({}),
     folder: str | None = None,

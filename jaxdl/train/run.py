@@ -349,10 +349,7 @@ def restore(
     report = Report(folder)
     model = _model(report)
     module = _module(model["experiment"], report.workdir)
-    stored = model["config"]
-    if model["part"]:  # what defines it besides the options of the whole, such as its fold
-        stored = {n: stored[n] for n in stored.keys() & options.flat(module.Config()).keys()}
-    config = options.changed(module.Config(), stored)
+    config = options.changed(module.Config(), model["config"])
     if unknown := sorted(changes.keys() - options.flat(config).keys()):
         raise ValueError(f"{model['experiment']} has no --{unknown[0]}")
     config = options.changed(config, changes)
