@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from jaxdl.methods.supervised import configs as methods
 from jaxdl.nn import configs as nets
-from jaxdl.problems import configs
+from jaxdl.problems.configs import classification as configs
 from jaxdl.train import command, options
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxdl.methods.ensemble import configs as methods
-from jaxdl.problems import configs
+from jaxdl.problems.configs import classification as configs
 from jaxdl.train import command, options
 
 

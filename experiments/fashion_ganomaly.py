@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxdl.methods.gan import configs as methods
-from jaxdl.problems import configs
+from jaxdl.problems.configs import anomalies as configs
 from jaxdl.train import command, options
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from jaxdl.methods.distill import configs as methods
-from jaxdl.problems import configs
+from jaxdl.problems.configs import classification as configs
 from jaxdl.train import command
 
 

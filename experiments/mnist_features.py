@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from jaxdl.problems import configs
+from jaxdl.problems.configs import generation as configs
 from jaxdl.train import command
 
 

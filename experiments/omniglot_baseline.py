@@ -10,7 +10,7 @@ from typing import Any
 
 from jaxdl.methods.fewshot import configs as methods
 from jaxdl.nn import configs as nets
-from jaxdl.problems import configs
+from jaxdl.problems.configs import few_shot as configs
 from jaxdl.train import command, options
 
 

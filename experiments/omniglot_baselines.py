@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from jaxdl.problems import configs
+from jaxdl.problems.configs import few_shot as configs
 from jaxdl.train import command, options
 
 

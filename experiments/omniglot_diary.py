@@ -48,7 +48,8 @@ def main(config: Config) -> None:
     import optax
 
     from jaxdl.methods.fewshot import maml
-    from jaxdl.problems import configs, diary
+    from jaxdl.problems import diary
+    from jaxdl.problems.configs import few_shot as configs
     from jaxdl.train import result, run
     from jaxdl.train.problem import Measured
 

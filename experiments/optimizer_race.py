@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxdl.problems import configs
+from jaxdl.problems.configs import classification as configs
 from jaxdl.train import command, options
 
 RATES = tuple(10 ** (exponent / 2) for exponent in range(-8, 2))

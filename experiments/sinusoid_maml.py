@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxdl.methods.fewshot import configs as methods
-from jaxdl.problems import configs
+from jaxdl.problems.configs import few_shot as configs
 from jaxdl.train import command, options
 
 LEARNERS = ("MAML", "trained on all waves")

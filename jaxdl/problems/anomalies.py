@@ -21,7 +21,8 @@ import numpy as np
 from jaxdl.data import anomalies, images
 from jaxdl.data.anomalies import Split
 from jaxdl.ops import anomaly as ops
-from jaxdl.problems import anomaly_pictures, configs
+from jaxdl.problems import anomaly_pictures
+from jaxdl.problems.configs import anomalies as configs
 from jaxdl.train import options, result, run
 from jaxdl.train.evaluation import map_batches
 from jaxdl.train.problem import Measured, Problem

@@ -19,7 +19,8 @@ from jaxdl.data.images import DataSet, resize
 from jaxdl.nn.configs import Layers
 from jaxdl.ops import classification as ops
 from jaxdl.problems import classification_pictures as pictures
-from jaxdl.problems import configs, labelled
+from jaxdl.problems import labelled
+from jaxdl.problems.configs import classification as configs
 from jaxdl.problems.labelled import Data, Draw, Part, made, some, unit
 from jaxdl.train import options, run
 from jaxdl.train.evaluation import map_batches, sum_batches

@@ -8,7 +8,8 @@ import jax
 
 from jaxdl.data import episodes as sampling
 from jaxdl.data.protocol import Protocol
-from jaxdl.problems import configs, episodes
+from jaxdl.problems import episodes
+from jaxdl.problems.configs import few_shot as configs
 from jaxdl.train.problem import Measured, Problem
 from jaxdl.train.result import of_moments
 from jaxdl.train.state import Method

@@ -15,7 +15,7 @@ import numpy as np
 from jaxdl.data import characters, episodes, pictures
 from jaxdl.data.images import unit
 from jaxdl.data.protocol import Protocol, split_classes
-from jaxdl.problems import configs
+from jaxdl.problems.configs import few_shot as configs
 from jaxdl.train import options, run
 from jaxdl.train.checkpoint import Checkpoints
 from jaxdl.train.digest import types_of

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from jaxdl.data import images
-from jaxdl.problems import configs
+from jaxdl.problems.configs import generation as configs
 from jaxdl.train import options, result, run
 from jaxdl.train.digest import digest
 from jaxdl.train.evaluation import map_batches

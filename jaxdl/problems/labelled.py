@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxdl.data import folds, images
-from jaxdl.problems import configs
+from jaxdl.problems.configs import classification as configs
 from jaxdl.train import options
 
 Part = Mapping[str, Any]

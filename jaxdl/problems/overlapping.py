@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.data.two_digits import two_digits
-from jaxdl.problems import classification, configs, labelled
+from jaxdl.problems import classification, labelled
 from jaxdl.problems import classification_pictures as pictures
+from jaxdl.problems.configs import classification as configs
 from jaxdl.train import options, run
 from jaxdl.train.problem import Measured, Problem
 from jaxdl.train.result import metric

@@ -17,8 +17,9 @@ import numpy as np
 
 from jaxdl.nn.classify import MLP
 from jaxdl.ops.classification import raised_biases
-from jaxdl.problems import classification, configs, labelled
+from jaxdl.problems import classification, labelled
 from jaxdl.problems import classification_pictures as pictures
+from jaxdl.problems.configs import classification as configs
 from jaxdl.problems.labelled import Data, some
 from jaxdl.train import options, run
 from jaxdl.train.digest import digest

@@ -11,8 +11,9 @@ from typing import Any
 
 import jax
 
-from jaxdl.problems import classification, configs, labelled
+from jaxdl.problems import classification, labelled
 from jaxdl.problems import classification_pictures as pictures
+from jaxdl.problems.configs import classification as configs
 from jaxdl.problems.labelled import Part, some
 from jaxdl.train import options, run, transfer
 from jaxdl.train.evaluation import map_batches

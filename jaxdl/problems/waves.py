@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxdl.data.sinusoids import sample_sinusoid
-from jaxdl.problems.configs import Waves
+from jaxdl.problems.configs.few_shot import Waves
 from jaxdl.train import options
 from jaxdl.train.problem import Measured, Problem
 from jaxdl.train.result import of_moments

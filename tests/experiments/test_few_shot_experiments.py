@@ -10,7 +10,8 @@ import pytest
 import experiments
 from experiments import omniglot_baselines
 from jaxdl.data import characters, glyphs
-from jaxdl.problems import configs, episodes
+from jaxdl.problems import episodes
+from jaxdl.problems.configs import few_shot as configs
 from jaxdl.train import command, options
 
 NAMES = [

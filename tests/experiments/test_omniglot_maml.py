@@ -9,7 +9,7 @@ import pytest
 
 from experiments import omniglot_maml
 from jaxdl.data import characters, glyphs, sources
-from jaxdl.problems import configs
+from jaxdl.problems.configs import few_shot as configs
 from jaxdl.train import command
 
 TINY = (

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxdl.data import images
-from jaxdl.problems import anomalies, configs
+from jaxdl.problems import anomalies
+from jaxdl.problems.configs import anomalies as configs
 from jaxdl.train.state import Method, TrainState
 
 CONFIG = configs.Anomalies(size=8, resamples=20)

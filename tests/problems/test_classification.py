@@ -7,7 +7,8 @@ import optax
 import pytest
 
 from jaxdl.ops.metrics import Moments
-from jaxdl.problems import classification, configs, labelled
+from jaxdl.problems import classification, labelled
+from jaxdl.problems.configs import classification as configs
 from jaxdl.train.state import Method, TrainState
 
 CLASSES = 4

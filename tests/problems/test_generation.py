@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl.problems import configs, generation, judging
+from jaxdl.problems import generation, judging
+from jaxdl.problems.configs import generation as configs
 from jaxdl.train.report import Report
 from jaxdl.train.state import Method, TrainState
 

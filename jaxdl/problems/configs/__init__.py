@@ -1,0 +1,1 @@
+"""The options of each kind of problem; no module here imports JAX."""
