@@ -56,7 +56,7 @@ def load(config: Config, part: str = "") -> Any:
 
 def opened(make: Any, state: Any, **about: Any) -> Any:
     """Opens one of the two, which predicts what `apply` says."""
-    from jaxdl.train.run import Trained
+    from jaxdl.train.trained import Trained
 
     return Trained(make, state, **about)
 

@@ -28,6 +28,7 @@ from jaxdl.train.evaluation import map_batches
 from jaxdl.train.problem import Measured, Problem
 from jaxdl.train.report import Report
 from jaxdl.train.state import Method, TrainState
+from jaxdl.train.trained import Trained
 
 Predict = Callable[[TrainState, Any], Mapping[str, jax.Array]]
 Scored = dict[str, tuple[np.ndarray, np.ndarray]]  # of validation and test images, by kind
@@ -306,7 +307,7 @@ def _write_table(report: Report, table: Table, how: str) -> dict[str, float]:
     return means
 
 
-class Detector(run.Trained):
+class Detector(Trained):
     """A trained detector, to say how strange images are.
 
     Images are [n, H, W] or [n, H, W, C], uint8 or numbers from 0 to 1, of the size trained on.

@@ -27,6 +27,7 @@ from jaxdl.train.evaluation import map_batches, sum_batches
 from jaxdl.train.problem import Measured, Problem
 from jaxdl.train.result import metric, percent
 from jaxdl.train.state import Method, TrainState
+from jaxdl.train.trained import Trained
 
 AT_ONCE = 500  # images of a compiled call in validation and test
 Make = Callable[[Any, Mapping[str, Any]], Method]
@@ -316,7 +317,7 @@ def share(value: Any, count: int, **more: Any) -> dict[str, Any]:
     return metric(value, 1.96 * (value * (1 - value) / count) ** 0.5, count, **more)
 
 
-class Recognizer(run.Trained):
+class Recognizer(Trained):
     """A trained method that says of images to which classes they belong."""
 
     def predict(self, images: Any) -> np.ndarray:

@@ -25,6 +25,7 @@ from jaxdl.train.report import Report
 from jaxdl.train.result import of_moments, percent
 from jaxdl.train.state import Method, TrainState
 from jaxdl.train.step import data_mesh
+from jaxdl.train.trained import Trained
 
 Dataset = Literal["omniglot", "glyphs"]
 TEST_KEY = 2  # the test episodes are the same for all methods and seeds
@@ -314,11 +315,11 @@ def suffix(trained: Mapping[str, Any], tested: Mapping[str, Any]) -> str:
     return "".join(f"-{part}" for part in parts)
 
 
-class Classifier(run.Trained):
+class Classifier(Trained):
     """A trained few-shot method, to tell classes apart from a few examples of each."""
 
     def __init__(self, make: Any, state: TrainState, **about: Any):
-        """Wraps a state; see `run.Trained`."""
+        """Wraps a state; see `Trained`."""
         super().__init__(make, state, **about)
         self._of_way: dict[int, Method] = {}
 

@@ -23,6 +23,7 @@ from jaxdl.train import options, result, run
 from jaxdl.train.problem import Measured, Problem
 from jaxdl.train.report import Report
 from jaxdl.train.state import Method, TrainState
+from jaxdl.train.trained import Trained
 
 CURVES = ("discriminator_loss", "generator_loss", "real_logit", "fake_logit")
 Predict = Callable[[TrainState, Any], Mapping[str, jax.Array]]
@@ -246,7 +247,7 @@ def _needed(judge: Judge | None) -> Judge:
     return judge
 
 
-class Generator(run.Trained):
+class Generator(Trained):
     """A trained generator, to make images with."""
 
     def generate(self, key: jax.Array, count: int, label: Any = None) -> np.ndarray:

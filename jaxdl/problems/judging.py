@@ -20,6 +20,7 @@ from jaxdl.train.evaluation import map_batches
 from jaxdl.train.problem import Measured, Problem
 from jaxdl.train.report import Report
 from jaxdl.train.state import Method, TrainState
+from jaxdl.train.trained import Trained
 
 EXPERIMENT = "mnist_features"  # that trains it; runs of GANs share its folder
 Predict = Callable[[TrainState, Any], Mapping[str, jax.Array]]
@@ -204,7 +205,7 @@ def named(config: configs.Generation) -> configs.Judge:
     return dataclasses.replace(options.changed(new, stored), workdir=config.judge)
 
 
-class Classifier(run.Trained):
+class Classifier(Trained):
     """A trained classifier, to say what images show and to give their features.
 
     Images are [n, H, W, C] of the size trained on, uint8 or numbers from 0 to 1.

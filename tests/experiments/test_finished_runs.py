@@ -20,6 +20,7 @@ from experiments import (
 from jaxdl.data import characters, glyphs, lake
 from jaxdl.problems import episodes
 from jaxdl.train import command, run
+from jaxdl.train.trained import load_exported
 
 RUNS, WAY = 2, 4
 
@@ -147,7 +148,7 @@ def test_an_exported_prediction_needs_no_code(made, finished, tmp_path):
         "query": {"image": images[None, ..., None] / np.float32(255)},
     }
     trained.export(tmp_path / "prediction", task)
-    again = run.load_exported(tmp_path / "prediction")
+    again = load_exported(tmp_path / "prediction")
     two = jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), task)
     for inputs in (task, two):
         expected = trained.method.predict(trained.state, inputs)
@@ -155,7 +156,7 @@ def test_an_exported_prediction_needs_no_code(made, finished, tmp_path):
             np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-4)
     (tmp_path / "prediction").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="cannot be read as an exported prediction"):
-        run.load_exported(tmp_path / "prediction")
+        load_exported(tmp_path / "prediction")
 
 
 def drawing(made, character, drawer):
