@@ -3,9 +3,9 @@
 python -m experiments.multi_digit_multitask                    # scikit-learn's digits, minutes
 python -m experiments.multi_digit_multitask --preset mnist
 
-Measured with the second, both digits told right, of 10,000 canvases of MNIST's own test images, each
-+- 0.81, last step, seed 0: a network for each 80.28 %, soft sharing 78.65 %, one trunk 78.36 %,
-with uncertainty weights 78.64 %, with gradient surgery 78.51 %.
+Measured with the second, both digits told right, of 10,000 canvases of MNIST's own test images,
+each +- 0.81, last step, seed 0: a network for each 80.28 %, soft sharing 78.65 %, one trunk
+78.36 %, with uncertainty weights 78.64 %, with gradient surgery 78.51 %.
 """
 
 import dataclasses

@@ -298,7 +298,9 @@ def measured(found: np.ndarray, label: np.ndarray) -> tuple[dict[str, Any], np.n
     metrics = {
         "accuracy": share(right / len(label), len(label), mistakes=len(label) - right),
         "loss": metric(-found[np.arange(len(label)), label].mean()),
-        "brier_score": metric(np.asarray(ops.brier_score(probability, label)).mean()),
+        "brier_score": metric(
+            np.asarray(ops.brier_score(jnp.asarray(probability), jnp.asarray(label))).mean()
+        ),
         "calibration_error": metric(ops.reliability(probability, label).expected_calibration_error),
     }
     if classes > 3:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:  # JAX would slow --help down
     from jaxdl.train.problem import Problem
 
 Rotations = Literal["none", "random", "classes"]
+# fmt: off
 Optimizer = Literal[
-    *("sgd", "momentum", "nag", "adagrad", "adadelta", "rmsprop", "adam", "nadam", "amsgrad"),
-    *("radam", "rprop", "lookahead", "adabound", "swats"),
+    "sgd", "momentum", "nag", "adagrad", "adadelta", "rmsprop", "adam", "nadam", "amsgrad",
+    "radam", "rprop", "lookahead", "adabound", "swats",
 ]
+# fmt: on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,7 +35,7 @@ class Data(NamedTuple):
         return self._replace(parts={**self.parts, **parts})
 
 
-def read(config: configs.Labelled, *, auto: str = "mnist") -> tuple[str, dict[str, Part]]:
+def read(config: configs.Labelled, *, auto: Any = "mnist") -> tuple[str, dict[str, Part]]:
     """Reads labelled images: the name of the data set, and its `train` and `test`.
 
     Args:
