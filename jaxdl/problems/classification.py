@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 
-from jaxdl.data.images import resize
+from jaxdl.data.images import resize, unit
 from jaxdl.nn.configs import Layers
 from jaxdl.ops import classification as ops
 from jaxdl.problems import classification_pictures as pictures
 from jaxdl.problems import configs, labelled
-from jaxdl.problems.labelled import Data, Draw, Part, made, some, unit
+from jaxdl.problems.labelled import Data, Draw, Part, made, some
 from jaxdl.train import options, run
 from jaxdl.train.evaluation import map_batches, sum_batches
 from jaxdl.train.problem import Measured, Problem
