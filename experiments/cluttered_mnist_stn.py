@@ -36,8 +36,7 @@ class Config(configs.Classification):
 PRESETS = {
     "digits": Config(training=configs.Training(warmup=0.1, epochs=150)),
     "mnist": Config(
-        problem=configs.Labelled(dataset="mnist"),
-        training=configs.Training(warmup=0.1, epochs=15),
+        problem=configs.Labelled(dataset="mnist"), training=configs.Training(warmup=0.1, epochs=15)
     ),
 }
 
@@ -60,7 +59,7 @@ def _network(config: Config, classes: int) -> Any:
 
     def cnn(*channels):
         stages = tuple((width,) for width in channels)
-        return CNN(stages, (64,), classes, batch_norm=True, dropout=config.layers.dropout)
+        return CNN(stages, (64,), classes, batch_norm=True, **dataclasses.asdict(config.layers))
 
     if not config.transformer:
         return cnn(16, 32, 32)
@@ -110,13 +109,11 @@ def _look(config: Config, state: Any, images: Any) -> Any:
     from jaxdl.problems import classification_pictures
 
     shown, variables = images[:20], classifier.tested(state)
-    classes = variables["params"]["classifier"]["Dense_1"]["bias"].size
-    network = _network(config, classes)
-    _, seen = jax.jit(lambda *inputs: network.apply(*inputs, mutable=["intermediates"]))(
-        variables, (shown / 255.0 - config.method.mean) / config.method.deviation
-    )
-    [looked_at] = seen["intermediates"]["seen"]
-    return classification_pictures.draw_pairs(shown, looked_at)
+    network = _network(config, variables["params"]["classifier"]["Dense_1"]["bias"].size)
+    inputs = (shown / 255.0 - config.method.mean) / config.method.deviation
+    apply = jax.jit(lambda *both: network.apply(*both, mutable=["intermediates"]))
+    _, seen = apply(variables, inputs)
+    return classification_pictures.draw_pairs(shown, seen["intermediates"]["seen"][0])
 
 
 if __name__ == "__main__":

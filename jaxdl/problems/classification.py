@@ -15,13 +15,13 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 
-from jaxdl.data.images import DataSet, resize
+from jaxdl.data.images import DataSet, resize, unit
 from jaxdl.nn.configs import Layers
 from jaxdl.ops import classification as ops
 from jaxdl.problems import classification_pictures as pictures
 from jaxdl.problems import labelled
 from jaxdl.problems.configs import classification as configs
-from jaxdl.problems.labelled import Data, Draw, Part, made, some, unit
+from jaxdl.problems.labelled import Data, Draw, Part, made, some
 from jaxdl.train import options, run
 from jaxdl.train.evaluation import map_batches, sum_batches
 from jaxdl.train.problem import Measured, Problem
@@ -300,7 +300,9 @@ def measured(found: np.ndarray, label: np.ndarray) -> tuple[dict[str, Any], np.n
     metrics = {
         "accuracy": share(right / len(label), len(label), mistakes=len(label) - right),
         "loss": metric(-found[np.arange(len(label)), label].mean()),
-        "brier_score": metric(np.asarray(ops.brier_score(probability, label)).mean()),
+        "brier_score": metric(
+            np.asarray(ops.brier_score(jnp.asarray(probability), jnp.asarray(label))).mean()
+        ),
         "calibration_error": metric(ops.reliability(probability, label).expected_calibration_error),
     }
     if classes > 3:

@@ -107,11 +107,6 @@ def made(data: Data, draw: Draw) -> Data:
     return data.with_parts(**parts)._replace(shown=parts["test"]["image"])
 
 
-def unit(images: Any) -> Any:
-    """Returns bytes as numbers in [0, 1], and other images, or features, as they are."""
-    return images / 255.0 if images.dtype == "uint8" else images
-
-
 def some(part: Part, index: Any) -> dict[str, Any]:
     """Returns the examples of a part with these numbers."""
     return {name: leaf[index] for name, leaf in part.items()}

@@ -96,7 +96,7 @@ def experiment(
     if config.examples is not None:
         options.require_positive(config, "examples")
     images = labelled.read(config.problem)
-    dataset = images[0]
+    dataset: Any = images[0]
     config = dataclasses.replace(
         config, problem=dataclasses.replace(config.problem, dataset=dataset)
     )

@@ -20,6 +20,6 @@ def test_the_command_writes_numbers(tmp_path, capsys):
     result = json.loads((tmp_path / "result.json").read_text())
     assert len(result) == 4
     for contenders in result.values():
-        first = next(iter(contenders))
+        [first] = {"live", "one step"} & contenders.keys()
         assert contenders[first][f"{first}_is_times_faster"]["median"] == 1
     assert capsys.readouterr().out.splitlines()[-1].endswith(f"see {tmp_path}")
