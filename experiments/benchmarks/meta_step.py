@@ -37,7 +37,7 @@ from experiments.benchmarks.contenders import (
     torch_is_installed,
     use_float32,
 )
-from jaxdl.train import command
+from jaxdl.train import command, options
 
 Part = Literal["speed", "growth", "memory", "sampling", "start", "classifier"]
 
@@ -84,7 +84,7 @@ def main(config: Config) -> None:
 
     from jaxdl.train.report import Report
 
-    command.require_positive(config, "tasks", "rounds")
+    options.require_positive(config, "tasks", "rounds")
     use_float32()
     report = Report(config.workdir)
     result = {

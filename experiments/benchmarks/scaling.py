@@ -32,7 +32,7 @@ from typing import Any
 
 from experiments.benchmarks import timing
 from experiments.benchmarks.contenders import Setting, flop_per_task
-from jaxdl.train import command
+from jaxdl.train import command, options
 
 _BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4}
 _BYTES |= {"s64": 8, "u64": 8, "f64": 8}
@@ -66,7 +66,7 @@ MACHINES = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(command.Processes):
+class Config(options.Processes):
     """Collectives, overhead and a projection."""
 
     devices: tuple[int, ...] = (1, 2, 4, 8)
@@ -91,7 +91,7 @@ def main(config: Config) -> None:
 
     from jaxdl.train.report import Report
 
-    command.require_positive(config, "tasks", "tasks_each", "rounds")
+    options.require_positive(config, "tasks", "tasks_each", "rounds")
     if config.distributed:
         config = dataclasses.replace(config, devices=(jax.device_count(),))
     if max(config.devices) > jax.device_count():

@@ -56,6 +56,10 @@ class Method(NamedTuple):
     protocol: Mapping[str, Any] = MappingProxyType({})
     """What must be named beside a figure of this method, as a JSON object."""
 
+    def __hash__(self) -> int:
+        """That of its functions, so that it may be a static argument of a compiled function."""
+        return hash(self[:4])
+
 
 def _strong(leaf: jax.Array) -> jax.Array:
     return leaf if is_key(leaf) else jax.lax.convert_element_type(leaf, leaf.dtype)

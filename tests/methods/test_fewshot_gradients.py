@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from jaxdl.methods.fewshot import anil, boil, heads, imaml, maml, maml_plus_plus, meta_sgd, reptile
-from jaxdl.methods.fewshot.learner import with_gradient
+from jaxdl.train.step import with_gradient
 
 
 class Plain(nn.Module):
