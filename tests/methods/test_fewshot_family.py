@@ -2,11 +2,16 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxdl.methods.fewshot import examples
+from jaxdl.methods.fewshot import examples, maml, protonet
+from jaxdl.methods.fewshot.learner import embed
+from jaxdl.nn.norm import BatchNorm
+from jaxdl.nn.resnet import ResNet
 from tests.methods.test_contract import METHODS, made, trained
 
 CLASSIFIERS = [
@@ -55,13 +60,9 @@ def test_a_way_of_one_is_refused(module):
         module.make(dataclasses.replace(module.Config(), way=1))
 
 
-@every_method
-def test_every_network_can_serve(module):
-    """A residual network too, whose normalisation keeps an average over calls."""
-    from jaxdl.nn.resnet import ResNet
-
-    if module.__name__.endswith(".relation"):
-        pytest.skip("it compares feature maps")
+@pytest.mark.parametrize("module", [maml, protonet], ids=lambda module: module.__name__)
+def test_any_network_can_serve(module):
+    """A residual network, whose normalisation keeps an average over calls."""
     config, _, batch = module.example()
     network = ResNet((1,), classes=examples.WAY, features=4, stem="small")
     method = module.make(config, network=network)
@@ -69,6 +70,23 @@ def test_every_network_can_serve(module):
     assert np.isfinite(metrics["loss"])
     found = jax.jit(method.predict)(state, jax.tree.map(lambda leaf: leaf[:1], batch))
     assert np.isfinite(found["inductive"]).all()
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_images_are_normalised_with_the_statistics_of_others(momentum):
+    """Of one call, whatever share of an average the network keeps; by hand."""
+
+    class Normalised(nn.Module):
+        @nn.compact
+        def __call__(self, images, *, train=False):
+            normalise = BatchNorm(momentum=momentum, epsilon=0.0)
+            return normalise(images.reshape(len(images), -1), use_running_average=not train)
+
+    support, images = jnp.array([[1.0], [3.0], [5.0]]), jnp.array([[3.0], [7.0]])
+    params = Normalised().init(jax.random.key(0), support)["params"]
+    found = embed(Normalised(), params, support, images, inductive=True)
+    # The support set's mean is 3, its variance 8 / 3.
+    np.testing.assert_allclose(found, [[0.0], [4 / (8 / 3) ** 0.5]], atol=1e-5)
 
 
 def test_the_example_is_what_the_methods_take():
