@@ -59,6 +59,7 @@ def test_what_is_written_is_read(tmp_path):
 def test_the_command(monkeypatch, tmp_path):
     argv = ["/usr/bin/python3.11", "-m", "experiments.mnist_mlp", "--workdir", "a folder"]
     monkeypatch.setattr(sys, "orig_argv", argv)
+    monkeypatch.setattr(sys, "argv", ["experiments/mnist_mlp.py", *argv[3:]])
     assert write(tmp_path)["command"] == "python -m experiments.mnist_mlp --workdir 'a folder'"
     monkeypatch.setattr(sys, "argv", [""])
     assert write(tmp_path)["command"] is None
