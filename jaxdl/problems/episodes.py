@@ -332,18 +332,36 @@ class Classifier(Trained):
           images: [B, H, W] or [B, H, W, 1], the same.
 
         Raises:
-          ValueError: the method tells another number of classes apart.
+          ValueError: images are of another size than those of the training, labels are not 0 to
+            N - 1, or the method tells another number of classes apart.
         """
-        shown, label = support
-        known = {"image": _images(shown), "label": np.asarray(label, np.int32)}
-        method = self.for_classes(int(known["label"].max()) + 1)
+        shown, label = self._images(support[0]), np.asarray(support[1], np.int32)
+        images = self._images(images)
+        there = np.unique(label)
+        if label.shape != shown.shape[:1] or there.tolist() != list(range(len(there))):
+            raise ValueError(
+                f"expected a label from 0 to N - 1 for each of {len(shown)} examples, with an "
+                f"example of each class, got {label.tolist()}"
+            )
+        known = {"image": shown, "label": label}
+        method = self.for_classes(len(there))
 
         def inductive(part):
             task = {"support": known, "query": {"image": part}}
             one = jax.tree.map(lambda leaf: leaf[None], task)
             return jax.nn.softmax(self.compiled(method)(self.state, one)["inductive"][0])
 
-        return map_batches(inductive, _images(images), self.at_once)
+        return map_batches(inductive, images, self.at_once)
+
+    def _images(self, images: Any) -> np.ndarray:
+        images = np.asarray(images)
+        images = images if images.ndim == 4 else images[..., None]
+        expected = self.batch["support"]["image"].shape[2:]
+        if images.shape[1:] != expected or not len(images):
+            raise ValueError(
+                f"expected images [B, {', '.join(map(str, expected))}], got {list(images.shape)}"
+            )
+        return unit(images).astype(np.float32)
 
     def for_classes(self, way: int) -> Method:
         """Returns the method for that number of classes.
@@ -363,8 +381,3 @@ class Classifier(Trained):
                 )
             self._of_way[way] = method
         return self._of_way[way]
-
-
-def _images(images: Any) -> np.ndarray:
-    images = np.asarray(images)
-    return unit(images if images.ndim == 4 else images[..., None]).astype(np.float32)

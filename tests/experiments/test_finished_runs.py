@@ -79,6 +79,15 @@ def test_a_run_opens_and_tells_classes_apart(made, finished):
     many = np.tile(images, (3, 1, 1))
     np.testing.assert_allclose(trained.predict(support, many)[60:], probability, atol=1e-6)
     assert trained.predict(shown(made, classes=7)[0], images).shape == (30, 7)
+    known, label = support
+    for wrong, said in (
+        (((known, label + 1), images), "expected a label from 0 to N - 1"),
+        (((known, label[:-1]), images), "expected a label from 0 to N - 1"),
+        ((support, images[:, :-1]), "expected images"),
+        ((support, images[:0]), "expected images"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            trained.predict(*wrong)
     with pytest.raises(ValueError, match="tells 5 classes apart, not 7"):
         run.restore(finished / "omniglot_maml").predict(shown(made, classes=7)[0], images)
 
