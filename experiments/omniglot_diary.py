@@ -14,9 +14,11 @@ episode. Three learners see the same characters, 5-way 5-shot with 5 queries:
 
 import dataclasses
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from jaxdl.problems.configs import few_shot as configs
 from jaxdl.train import command, options
 
 LEARNERS = ("shared", "memorised", "adapted")
@@ -43,47 +45,62 @@ class Config(options.Run):
     """Test episodes at the end; a quarter of them after every tenth of the run."""
 
 
-def main(config: Config) -> None:
-    """Trains the three learners, one after the other, and draws their curves."""
+def make(config: Config, facts: Mapping[str, Any], part: str = LEARNERS[-1]) -> Any:
+    """Makes the method of a learner."""
     import optax
 
     from jaxdl.methods.fewshot import maml
+
+    inner_steps = 1 if part == "adapted" else 0
+    settings = maml.Config(inner_steps=inner_steps, eval_inner_steps=inner_steps)
+    return maml.make(
+        options.told(settings, facts),
+        optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
+    )
+
+
+def problems(config: Config) -> Any:
+    """Makes the problem of each learner."""
     from jaxdl.problems import diary
-    from jaxdl.problems.configs import few_shot as configs
+
+    shape = configs.Episodes(shot=5, queries=5, eval_queries=5, episodes=config.episodes)
+    shape = dataclasses.replace(shape, dataset=config.dataset, data_dir=config.data_dir)
+    return diary.load(shape, tasks=config.meta_batch, fixed=config.fixed_episodes)
+
+
+def load(config: Config, part: str = LEARNERS[-1]) -> Any:
+    """Makes the problem of a learner."""
+    return problems(config)[part]
+
+
+opened = configs.open_classifier
+
+
+def main(config: Config) -> None:
+    """Trains the three learners, one after the other, and draws their curves."""
+    from jaxdl.problems import diary
     from jaxdl.train import result, run
     from jaxdl.train.problem import Measured
 
     options.require_positive(config, "steps", "meta_batch", "fixed_episodes", "episodes")
-    shape = configs.Episodes(
-        dataset=config.dataset,
-        data_dir=config.data_dir,
-        shot=5,
-        queries=5,
-        eval_queries=5,
-        episodes=config.episodes,
-    )
-    problems = diary.load(shape, tasks=config.meta_batch, fixed=config.fixed_episodes)
-    dataset = problems["shared"].dataset
+    found = problems(config)
+    dataset = found["shared"].dataset
     whole = run.open(
         "omniglot_diary",
         dataclasses.replace(config, dataset=dataset),
         Path(f"runs/omniglot_diary-{dataset}-seed{config.seed}"),
     )
     every = max(1, config.steps // 10)
-    pace = options.Pace(config.steps - config.steps % every, every, every)
+    pace = options.Pace(config.steps // every * every, every, every)
     final, curves = {}, {}
     for learner in LEARNERS:
-        inner_steps = 1 if learner == "adapted" else 0
-        method = maml.make(
-            maml.Config(inner_steps=inner_steps, eval_inner_steps=inner_steps),
-            optimizer=optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.steps)),
-        )
         print(f"{learner}:")
+        method = make(config, found[learner].facts, learner)
         part = whole.part(learner)
-        state = run.train(part, method, problems[learner], pace=pace)
-        final[f"accuracy/{learner}"] = problems[learner].test(method)(state).metrics["accuracy"]
+        state = run.train(part, method, found[learner], pace=pace)
+        final[f"accuracy/{learner}"] = found[learner].test(method)(state).metrics["accuracy"]
         curves[learner] = part.report.rows()
-    protocol = diary.protocol(problems["adapted"], method)
+    protocol = diary.protocol(found["adapted"], method)
     shown = ", ".join(
         f"{learner} {result.percent(final[f'accuracy/{learner}'], 1)} %" for learner in LEARNERS
     )

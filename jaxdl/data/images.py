@@ -1,5 +1,6 @@
 """The labelled images of an experiment: a TFDS data set, or scikit-learn's digits everywhere."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,6 +75,33 @@ def unit(images: Any) -> Any:
 def signed(images: Any) -> Any:
     """Returns images in [-1, 1], of bytes or of floating-point ones in [0, 1]."""
     return images / 127.5 - 1.0 if images.dtype == "uint8" else 2.0 * images - 1.0
+
+
+def checked(images: Any, shape: Sequence[int]) -> np.ndarray:
+    """Returns a user's images as [n, H, W, C], bytes, or floats in [0, 1].
+
+    Args:
+      images: [n, H, W] or [n, H, W, C].
+      shape: H, W and C.
+
+    Raises:
+      ValueError: there are none, they have another shape, or numbers of another kind or range.
+    """
+    images = np.asarray(images)
+    images = images[..., None] if images.ndim == 3 else images
+    if images.ndim != 4 or not len(images) or images.shape[1:] != tuple(shape):
+        raise ValueError(
+            f"expected images [n, {', '.join(map(str, shape))}], n at least 1, got "
+            f"{list(images.shape)}"
+        )
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating) or not (images >= 0).all() or images.max() > 1:
+        raise ValueError(
+            f"expected images of type uint8, or floats from 0 to 1, got {images.dtype} from "
+            f"{images.min()} to {images.max()}"
+        )
+    return images.astype(np.float32)
 
 
 def resize(images: np.ndarray, size: int) -> np.ndarray:

@@ -52,7 +52,7 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """Maps [B, ...] to logits [B, A]."""
-        hidden = images.reshape(len(images), -1)
+        hidden = images.reshape(images.shape[0], -1)
         hidden = nn.Dropout(self.input_dropout, deterministic=not train)(hidden)
         for units in self.hidden:
             hidden = self.activation(nn.Dense(units, kernel_init=self.kernel_init)(hidden))
@@ -97,7 +97,7 @@ class CNN(nn.Module):
                     images = normalise(images, use_running_average=not train)
                 if self.activate:
                     images = nn.relu(images)
-        hidden = images.reshape(len(images), -1)
+        hidden = images.reshape(images.shape[0], -1)
         for units in self.hidden:
             hidden = nn.Dropout(self.dropout, deterministic=not train)(hidden)
             hidden = nn.relu(nn.Dense(units)(hidden))
@@ -142,7 +142,7 @@ class LeNet(nn.Module):
         hidden = self.activation(Conv(6, (5, 5), padding=2)(images))
         hidden = pool(hidden, 2, kind="average")
         hidden = self.activation(Conv(16, (5, 5), padding="VALID")(hidden))
-        hidden = pool(hidden, 2, kind="average").reshape(len(images), -1)
+        hidden = pool(hidden, 2, kind="average").reshape(images.shape[0], -1)
         for units in (120, 84):
             hidden = self.activation(nn.Dense(units)(hidden))
         self.sow("intermediates", "features", hidden)

@@ -190,7 +190,7 @@ class Discriminator(nn.Module):
             if batch:
                 hidden = _BatchNorm()(hidden, use_running_average=not train)
             hidden, width = _leaky(hidden), 2 * width
-        return _logit(hidden.reshape(len(hidden), -1), label, self.classes, _Dense, apply)
+        return _logit(hidden.reshape(hidden.shape[0], -1), label, self.classes, _Dense, apply)
 
 
 class MLPGenerator(nn.Module):
@@ -228,7 +228,7 @@ class MLPDiscriminator(nn.Module):
     def __call__(self, images: jax.Array, label: Any = None, *, train: bool = False) -> jax.Array:
         """Maps images [B, H, W, C], and int labels [B] with classes, to logits [B]."""
         del train
-        hidden = images.reshape(len(images), -1)
+        hidden = images.reshape(images.shape[0], -1)
         for units in self.features:
             hidden = _leaky(nn.Dense(units)(hidden))
         return _logit(hidden, label, self.classes, nn.Dense, lambda layer, inputs: layer(inputs))

@@ -339,12 +339,5 @@ class Detector(Trained):
         return {name: found[name] for name in ("score", "thresholds", "range")}
 
     def _images(self, shown: Any) -> np.ndarray:
-        shown = np.asarray(shown)
-        shown = shown if shown.ndim == 4 else shown[..., None]
         size, channels = self.facts["size"], self.facts["channels"]
-        if shown.shape[1:] != (size, size, channels):
-            raise ValueError(
-                f"the detector was trained on images [n, {size}, {size}, {channels}], got "
-                f"{shown.shape}; see jaxdl.data.images.resize"
-            )
-        return shown if shown.dtype == np.uint8 else shown.astype(np.float32)
+        return images.checked(shown, (size, size, channels))

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 
-from jaxdl.data.images import DataSet, resize, unit
+from jaxdl.data.images import DataSet, checked, resize, unit
 from jaxdl.nn.configs import Layers
 from jaxdl.ops import classification as ops
 from jaxdl.problems import classification_pictures as pictures
@@ -220,29 +220,31 @@ def validation(method: Method, part: Part) -> Callable[[TrainState], dict[str, f
 
 
 def predictor(method: Method) -> Callable[[TrainState, Any], dict[str, np.ndarray]]:
-    """Makes the prediction `(state, images [n, H, W, C]) -> outputs [n, ...] by name`, of NumPy."""
+    """Makes the prediction `(state, images [n, H, W, C]) -> outputs [n, ...] by name`, of NumPy.
+
+    Among them is `log_probability`, [n, A], or [n, T, A] of a method that answers T questions.
+    """
 
     @jax.jit
     def compiled(state, images):
-        return method.predict(state, {"image": unit(images)})
+        outputs = method.predict(state, {"image": unit(images)})
+        return {**outputs, "log_probability": log_probability(outputs)}
 
     return lambda state, images: map_batches(lambda part: compiled(state, part), images, AT_ONCE)
 
 
-def log_probability(outputs: Mapping[str, Any]) -> np.ndarray:
+def log_probability(outputs: Mapping[str, Any]) -> Any:
     """Returns what a method says of the classes, [n, A], or [n, T, A] when it answers T questions.
 
     Args:
       outputs: of `predict`: `log_probability`, `logits`, or `logits/0` to `logits/T-1`.
     """
     if "log_probability" in outputs:
-        return np.asarray(outputs["log_probability"])
+        return outputs["log_probability"]
     if "logits" in outputs:
-        return np.asarray(jax.nn.log_softmax(outputs["logits"]))
+        return jax.nn.log_softmax(outputs["logits"])
     tasks = sum(name.startswith("logits/") for name in outputs)
-    return np.asarray(
-        jnp.stack([jax.nn.log_softmax(outputs[f"logits/{task}"]) for task in range(tasks)], 1)
-    )
+    return jax.nn.log_softmax(jnp.stack([outputs[f"logits/{task}"] for task in range(tasks)], 1))
 
 
 def judged(
@@ -330,19 +332,14 @@ class Recognizer(Trained):
             another size they are resized as the training images were.
 
         Raises:
-          ValueError: they have another number of channels.
+          ValueError: they have another number of channels, or numbers of another kind or range.
         """
-        return np.exp(log_probability(self.apply({"image": self.images(images)})))
+        return np.exp(np.asarray(log_probability(self.apply({"image": self.images(images)}))))
 
     def images(self, images: Any) -> np.ndarray:
         """Returns images as the method wants them, float32 [n, H, W, C]; see `predict`."""
-        images = np.asarray(images)
         shape = tuple(self.facts["shape"])
-        images = images[..., None] if images.ndim == 3 else images
-        if images.ndim != 4 or images.shape[-1] != shape[-1]:
-            raise ValueError(
-                f"expected images [n, {', '.join(map(str, shape))}], got {list(images.shape)}"
-            )
+        images = checked(images, (*np.shape(images)[1:3], shape[-1]))
         if images.shape[1:] != shape:
             in_bytes = images if images.dtype == "uint8" else np.rint(255 * images)
             images = resize(in_bytes.astype(np.uint8), shape[0])

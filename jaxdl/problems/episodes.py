@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from jaxdl.data import characters, episodes, pictures
-from jaxdl.data.images import unit
+from jaxdl.data.images import checked, unit
 from jaxdl.data.protocol import Protocol, split_classes
 from jaxdl.problems.configs import few_shot as configs
 from jaxdl.train import options, run
@@ -354,14 +354,8 @@ class Classifier(Trained):
         return map_batches(inductive, images, self.at_once)
 
     def _images(self, images: Any) -> np.ndarray:
-        images = np.asarray(images)
-        images = images if images.ndim == 4 else images[..., None]
-        expected = self.batch["support"]["image"].shape[2:]
-        if images.shape[1:] != expected or not len(images):
-            raise ValueError(
-                f"expected images [B, {', '.join(map(str, expected))}], got {list(images.shape)}"
-            )
-        return unit(images).astype(np.float32)
+        shape = self.batch["support"]["image"].shape[2:]
+        return unit(checked(images, shape)).astype(np.float32)
 
     def for_classes(self, way: int) -> Method:
         """Returns the method for that number of classes.

@@ -257,12 +257,20 @@ class Generator(Trained):
           key: a typed PRNG key, of the latent vectors.
           count: how many.
           label: of all images, int, or of each, int [count]; None for each class in turn. When
-            there are no classes it is not looked at.
+            the run was not told classes there must be none.
+
+        Raises:
+          ValueError: there are none to make, or a label is none of the run's classes.
         """
+        classes = self.facts["classes"]
+        if count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
+        if label is not None and not np.isin(label, np.arange(classes)).all():
+            raise ValueError(f"labels must be below the run's {classes} classes, got {label}")
         inputs: dict[str, Any] = {
             "latent": jax.random.normal(key, (count, self.config.method.latent))
         }
-        if classes := self.facts["classes"]:
+        if classes:
             label = np.arange(count) % classes if label is None else np.asarray(label)
             inputs["label"] = np.broadcast_to(label, (count,)).astype(np.int32)
         return self.apply(inputs)["image"]

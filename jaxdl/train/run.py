@@ -228,7 +228,7 @@ def restore(
     checkpoint: Literal["latest", "best"] = "latest",
     **changes: Any,
 ) -> Any:
-    """Opens a finished or stopped run.
+    """Opens a finished or stopped run, or a part of one in a folder of its own.
 
     The experiment that made it must be importable: its module says how options become a method.
 
@@ -244,25 +244,38 @@ def restore(
       ValueError: there is no run, its experiment cannot be imported, or has no such option.
       CheckpointError: there is no checkpoint, or it is damaged.
     """
+    if checkpoint not in ("latest", "best"):
+        raise ValueError(f"checkpoint must be latest or best, got {checkpoint}")
     report = Report(folder)
     model = _model(report)
+    parts = report.workdir.glob("*/checkpoints"), report.workdir.glob("*/*/checkpoints")
+    if not (report.workdir / "checkpoints").exists() and (
+        inner := sorted(str(each.parent) for found in parts for each in found)
+    ):
+        raise ValueError(f"{report.workdir} holds several networks; open {', '.join(inner)}")
     module = _module(model["experiment"], report.workdir)
-    config = options.changed(module.Config(), model["config"])
-    if unknown := sorted(changes.keys() - options.flat(config).keys()):
-        raise ValueError(f"{model['experiment']} has no --{unknown[0]}")
-    config = options.changed(config, changes)
-    part = (model["part"],) if model["part"] else ()
-    if model["facts"] is None:  # made before model.json was written
-        problem = module.load(config, *part)
-        batch = jax.eval_shape(problem.sample, jax.random.key(0), problem.data)
-        model |= {"facts": problem.facts, "protocol": problem.protocol}
-    else:
-        batch = jax.tree.map(_shape, model["batch"])
+    try:
+        config = options.changed(module.Config(), model["config"])
+        if unknown := sorted(changes.keys() - options.flat(config).keys()):
+            raise ValueError(f"{model['experiment']} has no --{unknown[0]}")
+        config = options.changed(config, changes)
+        part = (model["part"],) if model["part"] else ()
+        if model["facts"] is None:  # made before model.json was written
+            problem = module.load(config, *part)
+            batch = jax.eval_shape(problem.sample, jax.random.key(0), problem.data)
+            model |= {"facts": problem.facts, "protocol": problem.protocol}
+        else:
+            batch = jax.tree.map(_shape, model["batch"])
 
-    def make(facts: Mapping[str, Any]) -> Method:
-        return module.make(config, facts, *part)
+        def make(facts: Mapping[str, Any]) -> Method:
+            return module.make(config, facts, *part)
 
-    template = jax.eval_shape(make(model["facts"]).init, jax.random.key(0), batch)
+        template = jax.eval_shape(make(model["facts"]).init, jax.random.key(0), batch)
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(
+            f"what {report.workdir} says of its run cannot be used ({error!r:.200}); run its "
+            "experiment there again, which writes it anew"
+        ) from error
     with Checkpoints(report.workdir / "checkpoints") as checkpoints:
         step = checkpoints.best_step() if checkpoint == "best" else None
         state, _ = checkpoints.restore(template._replace(opt_state=None), step)
@@ -281,6 +294,9 @@ def restore(
 def _model(report: Report) -> dict[str, Any]:
     workdir = report.workdir
     if model := _read(workdir / "model.json"):
+        names = ("experiment", "part", "config", "facts", "protocol", "batch")
+        if missing := [name for name in names if name not in model]:
+            raise ValueError(f"{workdir / 'model.json'} is damaged: it has no {missing[0]}")
         return model
     # Before there was model.json, the options of the whole were in a folder above its parts.
     own, config = _read(workdir / "result.json"), _read(workdir / "config.json")
@@ -293,7 +309,10 @@ def _model(report: Report) -> dict[str, Any]:
             part = part or workdir.relative_to(folder).as_posix()
             name = whole["experiment"]
             return {"experiment": name, "part": part, "config": config, "facts": None}
-    raise ValueError(f"{workdir} has no finished run")
+    raise ValueError(
+        f"{workdir} has no finished run; one that an older version began is opened once its "
+        "experiment has gone on there"
+    )
 
 
 def _read(path: Any) -> dict[str, Any] | None:

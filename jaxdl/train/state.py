@@ -32,12 +32,8 @@ class TrainState(NamedTuple):
           extra: see the field.
           key: a typed PRNG key, from which all random numbers of the training follow.
         """
-        # A step makes weak types strong: it would be compiled a second time for its own result.
-        params, extra = jax.tree.map(_strong, (params, extra))
-        # Copies: a compiled step is given the state's arrays, each once, and L-BFGS keeps the
-        # parameters too.
-        opt_state = jax.tree.map(jnp.array, optimizer.init(params))
-        return cls(jnp.zeros((), jnp.int32), params, opt_state, extra, key)
+        whole = cls(jnp.zeros((), jnp.int32), params, optimizer.init(params), extra, key)
+        return jax.tree.map(_own, whole)
 
 
 class Method(NamedTuple):
@@ -61,8 +57,16 @@ class Method(NamedTuple):
         return hash(self[:4])
 
 
-def _strong(leaf: jax.Array) -> jax.Array:
-    return leaf if is_key(leaf) else jax.lax.convert_element_type(leaf, leaf.dtype)
+def _own(leaf: Any) -> jax.Array:
+    """Returns a copy, of a strong type.
+
+    A compiled step takes the state's arrays away from whoever holds them, each once; and it makes
+    weak types strong, so that it would be compiled a second time for its own result.
+    """
+    if hasattr(leaf, "dtype") and is_key(leaf):
+        return jax.random.clone(leaf)
+    array = jnp.asarray(leaf)
+    return jnp.array(array, array.dtype)
 
 
 def step_key(state: TrainState, purpose: int) -> jax.Array:

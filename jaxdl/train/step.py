@@ -54,7 +54,7 @@ def gradient_step(
 
     def of_one(params, extra, key, batch):
         (value, (extra, metrics)), gradient = differentiate(params, extra, key, batch)
-        return gradient, extra, {"loss": value, **metrics}
+        return gradient, extra, {**metrics, "loss": value}
 
     def of_all(params, extra, key, batch, axis_name=axis_name):
         if microbatch is None:
@@ -97,6 +97,12 @@ def gradient_step(
         key, seen = step_key(state, 0), state.extra
         if average_decay:
             seen = {name: part for name, part in state.extra.items() if name != "average"}
+
+        def value_fn(params):
+            # Declared, so that the devices of a mapped axis follow the same slope.
+            gradient, _, metrics = run(params, seen, key, batch)
+            return with_gradient(metrics["loss"], params, gradient)
+
         gradient, extra, metrics = run(state.params, seen, key, batch)
         update, opt_state = optimizer.update(
             gradient,
@@ -104,7 +110,7 @@ def gradient_step(
             state.params,
             value=metrics["loss"],
             grad=gradient,
-            value_fn=lambda params: run(params, seen, key, batch)[2]["loss"],
+            value_fn=value_fn,
         )
         metrics |= {
             "gradient_norm": optax.tree.norm(gradient),

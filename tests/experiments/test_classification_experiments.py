@@ -1,7 +1,9 @@
 """Classifiers, the race of optimizers, k folds and the diagnosis, from options to files."""
 
 import json
+import shutil
 
+import jax
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from jaxdl.data import images
 from jaxdl.train import command
 from jaxdl.train import run as runs
 from jaxdl.train.report import Report
+from jaxdl.train.trained import load_exported
 
 SHORT = ("--epochs", "6", "--learning-rate", "0.05", "--hidden", "64", "--size", "8")
 
@@ -73,8 +76,42 @@ def test_a_finished_run_predicts(finished):
     # As numbers from 0 to 1, without an axis of channels, and only a few.
     few = trained.predict(test["image"][:3, ..., 0] / 255.0)
     np.testing.assert_allclose(few, probability[:3], rtol=1e-4, atol=1e-6)
-    with pytest.raises(ValueError, match=r"images \[n, 8, 8, 1\], got \[1, 8, 8, 3\]"):
+    with pytest.raises(ValueError, match=r"expected images \[n, 8, 8, 1\]"):
         trained.predict(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+def test_an_exported_prediction_takes_any_number(finished, tmp_path):
+    trained = runs.restore(finished)
+    shown = np.random.default_rng(0).random((70, 8, 8, 1), np.float32)
+    trained.export(tmp_path / "file", {"image": shown})
+    exported = jax.export.deserialize(bytearray((tmp_path / "file").read_bytes()))
+    assert not isinstance(exported.in_avals[0].shape[0], int)
+    again = load_exported(tmp_path / "file")
+    for count in (1, 70):
+        expected = trained.apply({"image": shown[:count]})
+        for name, values in again({"image": shown[:count]}).items():
+            np.testing.assert_allclose(values, expected[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, None) for name in ("experiment", "part", "config", "facts", "protocol", "batch")),
+        *(("facts", 5), ("facts", {}), ("config", [1]), ("config", {"hidden": "abc"})),
+        *(("config", {"no such": 1}), ("batch", 5), ("batch", {"image": "nope[3]"})),
+        *(("batch", {"image": "float32[a]"}), ("batch", {}), ("experiment", ["os"])),
+    ],
+)
+def test_a_damaged_model_is_one_sentence(name, value, finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "run")
+    model = json.loads((folder / "model.json").read_text())
+    if value is None:
+        del model[name]
+    else:
+        model[name] = value
+    (folder / "model.json").write_text(json.dumps(model))
+    with pytest.raises(ValueError, match=r"run|unknown|int"):
+        runs.restore(folder)
 
 
 def test_early_stopping(tmp_path):

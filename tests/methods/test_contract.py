@@ -209,6 +209,43 @@ def test_no_prediction_depends_on_another_example(module):
 
 
 @every_method
+def test_no_prediction_depends_on_the_answers(module):
+    unless_excepted(module, "answers")
+    kept, batch = trained(module), judged(module)
+
+    def other(path, leaf):
+        answers = ("query", "label") if ".fewshot." in module.__name__ else ("label",)
+        names = tuple(key.key for key in path)
+        asked = names == answers or names[-1] in ("weight", "teacher_logits")
+        return leaf + 1 if asked or names == ("query", "y") else leaf
+
+    predict = jax.jit(kept.method.predict)
+    changed = jax.tree_util.tree_map_with_path(other, batch)
+    assert digest(changed) != digest(batch)
+    found, again = (predict(kept.states[-1], each) for each in (batch, changed))
+    jax.tree.map(np.testing.assert_array_equal, again, found)
+
+
+@every_method
+def test_an_accuracy_is_that_of_the_predictions(module):
+    kept, batch = trained(module), judged(module)
+    measured = jax.jit(kept.method.eval_step)(kept.states[-1], batch)
+    found = jax.jit(kept.method.predict)(kept.states[-1], batch)
+    if "query" in batch and "label" in batch["query"]:
+        said, label = (found["inductive"].argmax(-1), batch["query"]["label"])
+        accuracy = measured["accuracy/inductive"]
+    elif "logits" in found or "log_probability" in found:
+        logits = found["logits"] if "logits" in found else found["log_probability"]
+        said, label, accuracy = logits.argmax(-1), batch["label"], measured["accuracy"]
+    elif "logits/0" in found:
+        said, label = found["logits/0"].argmax(-1), batch["label"][:, 0]
+        accuracy = measured["accuracy/0"]
+    else:
+        pytest.skip("it tells no classes apart")
+    np.testing.assert_allclose(accuracy.mean, (said == label).mean(), rtol=1e-5)
+
+
+@every_method
 def test_padding_changes_no_measure(module):
     kept = trained(module)
     evaluate, whole = jax.jit(kept.method.eval_step), judged(module)

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import jax_utils
 
 from jaxdl.ops.landscapes import rosenbrock
 from jaxdl.train.state import TrainState
-from jaxdl.train.step import compile_step, gradient_step
+from jaxdl.train.step import compile_step, data_mesh, gradient_step, pmap_step
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +54,34 @@ def test_a_regression_equals_least_squares():
     np.testing.assert_allclose(state.params["weight"], expected[:-1], atol=1e-10)
     np.testing.assert_allclose(state.params["bias"], expected[-1], atol=1e-10)
     assert metrics["gradient_norm"][-1] < 1e-9
+
+
+@pytest.mark.parametrize("microbatch", [None, 4])
+def test_devices_walk_as_one(microbatch):
+    """The devices of a mapped axis must follow one slope, or they wait for one another for ever."""
+    rng = np.random.default_rng(0)
+    batch = {"x": jnp.asarray(rng.normal(size=(64, 3))), "y": jnp.asarray(rng.normal(size=64))}
+
+    def loss(params, extra, key, batch):
+        found = batch["x"] @ params
+        return ((found - batch["y"]) ** 2).mean() + 0.1 * (params**4).sum(), (extra, {})
+
+    def step(axis_name):
+        return gradient_step(loss, optax.lbfgs(), axis_name=axis_name, microbatch=microbatch)
+
+    def start():
+        return TrainState.start(jnp.ones(3), optax.lbfgs(), (), jax.random.key(0))
+
+    def walked(call, state):
+        for _ in range(4):
+            state, metrics = call(state, batch)
+            jax.block_until_ready(state)
+        return state.params, metrics["loss"]
+
+    params, loss_at_end = walked(compile_step(step(None)), start())
+    for found, value in (
+        walked(compile_step(step(None), mesh=data_mesh(8)), start()),
+        walked(pmap_step(step("data")), jax_utils.replicate(start())),
+    ):
+        np.testing.assert_allclose(found, np.broadcast_to(params, found.shape), atol=1e-9)
+        np.testing.assert_allclose(value, np.broadcast_to(loss_at_end, value.shape), atol=1e-9)

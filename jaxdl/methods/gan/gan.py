@@ -23,7 +23,10 @@ from jaxdl.train.players import OneOrEach, Turn, by_player, players_step, togeth
 from jaxdl.train.state import Method, TrainState, step_key, variables
 
 PLAYERS = ("generator", "discriminator")
-EXCEPTIONS = {"the loss falls": "two networks play against one another: there is no one loss"}
+EXCEPTIONS = {
+    "the loss falls": "two networks play against one another: there is no one loss",
+    "answers": "a label is what it is asked for",
+}
 LOSSES = {
     "non_saturating": adversarial.NON_SATURATING,
     "hinge": adversarial.HINGE,
