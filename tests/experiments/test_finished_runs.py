@@ -134,9 +134,18 @@ def test_options_that_a_test_may_change(finished):
     ("content", "said"),
     [
         (None, "has no finished run"),
-        ('{"experiment": "../../etc", "part": "", "config": {}}', "is not beside jaxdl"),
-        ('{"experiment": "os", "part": "", "config": {}}', "is not beside jaxdl"),
-        ('{"experiment": "tables", "part": "", "config": {}}', "makes nothing to open"),
+        (
+            '{"experiment": "../../etc", "part": "", "config": {}, "facts": {}, "protocol": {}, "batch": {}}',
+            "is not beside jaxdl",
+        ),
+        (
+            '{"experiment": "os", "part": "", "config": {}, "facts": {}, "protocol": {}, "batch": {}}',
+            "is not beside jaxdl",
+        ),
+        (
+            '{"experiment": "tables", "part": "", "config": {}, "facts": {}, "protocol": {}, "batch": {}}',
+            "makes nothing to open",
+        ),
     ],
 )
 def test_a_strangers_folder_imports_nothing_else(tmp_path, content, said):
