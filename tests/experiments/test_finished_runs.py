@@ -131,26 +131,19 @@ def test_options_that_a_test_may_change(finished):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("name", "said"),
     [
         (None, "has no finished run"),
-        (
-            '{"experiment": "../../etc", "part": "", "config": {}, "facts": {}, "protocol": {}, "batch": {}}',
-            "is not beside jaxdl",
-        ),
-        (
-            '{"experiment": "os", "part": "", "config": {}, "facts": {}, "protocol": {}, "batch": {}}',
-            "is not beside jaxdl",
-        ),
-        (
-            '{"experiment": "tables", "part": "", "config": {}, "facts": {}, "protocol": {}, "batch": {}}',
-            "makes nothing to open",
-        ),
+        ("../../etc", "is not beside jaxdl"),
+        ("os", "is not beside jaxdl"),
+        ("tables", "makes nothing to open"),
     ],
 )
-def test_a_strangers_folder_imports_nothing_else(tmp_path, content, said):
-    if content:
-        (tmp_path / "model.json").write_text(content)
+def test_a_strangers_folder_imports_nothing_else(tmp_path, name, said):
+    if name:
+        rest = {key: {} for key in ("config", "facts", "protocol", "batch")}
+        model = {"experiment": name, "part": "", **rest}
+        (tmp_path / "model.json").write_text(json.dumps(model))
     with pytest.raises(ValueError, match=said):
         run.restore(tmp_path)
 
