@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:  # JAX would slow --help down
-    pass
+from typing import Literal
 
 
 @dataclass(frozen=True, kw_only=True)
