@@ -22,7 +22,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from jaxdl.train import processes
-from jaxdl.train.digest import digest_of, host_copy, json_digest, named, types_of
+from jaxdl.train.digest import digest_of, host_copy, json_digest, named, parsed, types_of
 from jaxdl.train.orbax import NewestAndBest, quieten
 from jaxdl.train.report import differences
 from jaxdl.train.state import TrainState, unraw
@@ -308,10 +308,9 @@ def _of_optimizer(name: str) -> bool:
 
 def _empty(kind: str) -> np.ndarray:
     """Returns an array as `types_of` describes it, of keys their data."""
-    dtype, _, sides = kind.partition("[")
-    shape = [int(side) for side in sides.rstrip("]").split(",") if side.strip()]
+    dtype, shape = parsed(kind)
     if dtype.startswith("key<"):
-        return np.empty([*shape, 2 if dtype == "key<fry>" else 4], np.uint32)
+        return np.empty((*shape, 2 if dtype == "key<fry>" else 4), np.uint32)
     return np.empty(shape, jnp.dtype(dtype))
 
 

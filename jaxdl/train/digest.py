@@ -28,7 +28,18 @@ def named(tree: Any) -> list[tuple[str, Any]]:
 
 def types_of(tree: Any) -> dict[str, str]:
     """Returns the type and shape of every leaf by its path, such as "float32[3, 4]"."""
-    return {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in named(tree)}
+    return {name: type_of(leaf) for name, leaf in named(tree)}
+
+
+def type_of(leaf: Any) -> str:
+    """Returns the type and shape of an array, such as "float32[3, 4]"."""
+    return f"{leaf.dtype}{list(leaf.shape)}"
+
+
+def parsed(text: str) -> tuple[str, tuple[int, ...]]:
+    """Returns the name of the type and the shape that `type_of` wrote."""
+    dtype, _, sides = text.partition("[")
+    return dtype, tuple(int(side) for side in sides.rstrip("]").split(",") if side.strip())
 
 
 def host_copy(tree: Any) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ import numpy as np
 
 from jaxdl.train import options, processes, result
 from jaxdl.train.checkpoint import Checkpoints
-from jaxdl.train.digest import digest
+from jaxdl.train.digest import digest, parsed, type_of
 from jaxdl.train.loop import fit
 from jaxdl.train.options import Pace, folder_of
 from jaxdl.train.problem import Measured, Problem
@@ -114,7 +114,7 @@ def train(
         "config": run.options if run.whole is None else run.whole,
         "facts": dict(problem.facts),
         "protocol": protocol,
-        "batch": jax.tree.map(lambda leaf: f"{leaf.dtype}{list(leaf.shape)}", batch),
+        "batch": jax.tree.map(type_of, batch),
     }
     state = jax.jit(lambda key: method.init(key, problem.sample(key, problem.data)))(
         jax.random.key(run.seed)
@@ -343,6 +343,5 @@ def _module(name: str, folder: Any) -> ModuleType:
 
 
 def _shape(text: str) -> jax.ShapeDtypeStruct:
-    dtype, _, sides = text.partition("[")
-    shape = tuple(int(side) for side in sides.rstrip("]").split(",") if side.strip())
+    dtype, shape = parsed(text)
     return jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
