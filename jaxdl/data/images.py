@@ -16,7 +16,11 @@ GARMENTS = (
 
 
 def load(
-    dataset: DataSet, *, data_dir: str | Path | None = None, auto: DataSet = "mnist"
+    dataset: DataSet,
+    *,
+    data_dir: str | Path | None = None,
+    auto: DataSet = "mnist",
+    size: int | None = None,
 ) -> tuple[DataSet, sources.Arrays]:
     """Loads the images that a user asked for, preparing them when they are not there yet.
 
@@ -26,6 +30,7 @@ def load(
         standard output.
       data_dir: the folder of TFDS directories; None means TFDS_DATA_DIR, or TFDS's own default.
       auto: see `dataset`.
+      size: pixels along each edge, see `resize`; None for as many as there are.
 
     Returns:
       (name, arrays): the data set, and `train` and `test`, each `image` uint8 [n, H, W, 1], ink 255
@@ -34,6 +39,16 @@ def load(
     Raises:
       ValueError: a data set was asked for and cannot be had, or its files are damaged.
     """
+    name, arrays = _load(dataset, data_dir, auto)
+    if size is not None:
+        for fields in arrays.values():
+            fields["image"] = resize(fields["image"], size)
+    return name, arrays
+
+
+def _load(
+    dataset: DataSet, data_dir: str | Path | None, auto: DataSet
+) -> tuple[DataSet, sources.Arrays]:
     if dataset == "digits":
         return "digits", digits()
     name = auto if dataset == "auto" else dataset

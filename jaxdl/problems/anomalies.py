@@ -60,12 +60,10 @@ def read(config: configs.Anomalies, auto: images.DataSet = "mnist") -> Found:
       config: the options.
       auto: the data set that `auto` means.
     """
-    dataset, data = images.load(config.dataset, data_dir=config.data_dir, auto=auto)
-    resized = {
-        part: fields | {"image": images.resize(fields["image"], config.size)}
-        for part, fields in data.items()
-    }
-    return Found(dataclasses.replace(config, dataset=dataset), resized)
+    dataset, data = images.load(
+        config.dataset, data_dir=config.data_dir, auto=auto, size=config.size
+    )
+    return Found(dataclasses.replace(config, dataset=dataset), data)
 
 
 def load(config: configs.Anomalies, split: Split, *, batch: int) -> Problem:

@@ -73,12 +73,10 @@ def read(config: Any, auto: images.DataSet = "mnist") -> Found:
       config: see `Found`.
       auto: the data set that `auto` means.
     """
-    dataset, data = images.load(config.dataset, data_dir=config.data_dir, auto=auto)
-    resized = {
-        part: {**fields, "image": images.resize(fields["image"], config.size)}
-        for part, fields in data.items()
-    }
-    return Found(dataclasses.replace(config, dataset=dataset), resized)
+    dataset, data = images.load(
+        config.dataset, data_dir=config.data_dir, auto=auto, size=config.size
+    )
+    return Found(dataclasses.replace(config, dataset=dataset), data)
 
 
 def sampler(count: int) -> Callable[[jax.Array, Any], dict[str, jax.Array]]:

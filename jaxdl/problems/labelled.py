@@ -37,7 +37,7 @@ class Data(NamedTuple):
 
 def read(
     config: configs.Labelled, *, auto: images.DataSet = "mnist"
-) -> tuple[images.DataSet, dict[str, Part]]:
+) -> tuple[images.DataSet, Mapping[str, Part]]:
     """Reads labelled images: the name of the data set, and its `train` and `test`.
 
     Args:
@@ -48,12 +48,7 @@ def read(
       ValueError: they cannot be had.
     """
     options.require_positive(config, "size")
-    dataset, found = images.load(config.dataset, data_dir=config.data_dir, auto=auto)
-    parts: dict[str, Part] = {
-        part: {"image": images.resize(fields["image"], config.size), "label": fields["label"]}
-        for part, fields in found.items()
-    }
-    return dataset, parts
+    return images.load(config.dataset, data_dir=config.data_dir, auto=auto, size=config.size)
 
 
 def divide(
