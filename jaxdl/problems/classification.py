@@ -179,19 +179,15 @@ def learned(
     Returns:
       The last state and what the test found.
     """
-    state = run.train(
+    return run.experiment(
         opened,
         method,
         own,
         pace=training.pace(own.facts["examples"]),
         independent=independent,
         patience=training.patience,
+        chance=1 / own.facts["classes"],
     )
-    opened.report.write_curves(chance=1 / own.facts["classes"])
-    found = own.test(method)(state)
-    protocol = {**own.protocol, **method.protocol}
-    run.finish(opened, found, dataset=own.dataset, protocol=protocol, state=state)
-    return state, found
 
 
 def options_of(

@@ -171,11 +171,7 @@ def judge(
     problem = load(found._replace(config=config.problem))
     folder = f"runs/{EXPERIMENT}-{config.problem.dataset}-{config.problem.size}"
     opened, method = run.open(EXPERIMENT, config, folder), make(config, problem.facts)
-    state = run.train(opened, method, problem, pace=config.problem.pace)
-    opened.report.write_curves()
-    measured = problem.test(method)(state)
-    protocol = {**problem.protocol, **method.protocol}
-    run.finish(opened, measured, dataset=problem.dataset, protocol=protocol, state=state)
+    state, measured = run.experiment(opened, method, problem, pace=config.problem.pace)
     predict = functools.partial(classifier(method.predict), state)
     right = measured.metrics["accuracy"]["mean"]
     return Judge(predict, right, digest(state.params), opened.report.workdir)

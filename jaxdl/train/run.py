@@ -203,8 +203,12 @@ def experiment(
     patience: int | None = None,
     curves: tuple[str, ...] = ("loss", "accuracy"),
     chance: float | None = None,
-) -> TrainState:
-    """Trains, tests and writes everything; arguments as of `train` and `Report.write_curves`."""
+) -> tuple[TrainState, Measured]:
+    """Trains, tests and writes everything; arguments as of `train` and `Report.write_curves`.
+
+    Returns:
+      The state after the last step and what the test found.
+    """
     state = train(
         run,
         method,
@@ -215,11 +219,10 @@ def experiment(
         patience=patience,
     )
     run.report.write_curves(metrics=curves, chance=chance)
+    measured = problem.test(method)(state)
     protocol = {**problem.protocol, **method.protocol}
-    finish(
-        run, problem.test(method)(state), dataset=problem.dataset, protocol=protocol, state=state
-    )
-    return state
+    finish(run, measured, dataset=problem.dataset, protocol=protocol, state=state)
+    return state, measured
 
 
 def restore(
