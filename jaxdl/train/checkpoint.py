@@ -299,7 +299,11 @@ class Checkpoints:
                 left.rmtree()
             return
         for left in [self.directory / _DISCARDED, *self.directory.glob("*.orbax-checkpoint-tmp*")]:
-            shutil.rmtree(left, ignore_errors=True)
+            for _ in range(10):  # when one array failed, others may still be on their way there
+                shutil.rmtree(left, ignore_errors=True)
+                if not left.exists():
+                    break
+                time.sleep(0.05)
 
 
 def _of_optimizer(name: str) -> bool:

@@ -248,6 +248,24 @@ def test_an_error_in_the_background_is_one_sentence(tmp_path):
     assert steps_in(tmp_path) == [1]
 
 
+def test_an_array_that_arrives_while_a_failed_save_is_removed_goes_too(tmp_path, monkeypatch):
+    save_scores(tmp_path, [None])
+    left, remove, late = tmp_path / "2.orbax-checkpoint-tmp", shutil.rmtree, ["b", "c"]
+    (left / "state").mkdir(parents=True)
+
+    def removed_then_written_again(folder, **how):
+        remove(folder, **how)
+        if folder == left and late:
+            left.mkdir()
+            (left / late.pop()).touch()
+
+    monkeypatch.setattr(shutil, "rmtree", removed_then_written_again)
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(make_state(2), metadata={})
+    assert not late
+    assert steps_in(tmp_path) == [1, 2]
+
+
 FULL_DISK = """
 import os, shutil, sys, jax, jax.numpy as jnp
 from jaxdl.train.checkpoint import Checkpoints, CheckpointError
